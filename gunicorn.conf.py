@@ -1,0 +1,26 @@
+"""How gunicorn serves Dossier; every number comes from the environment (see README)."""
+
+from __future__ import annotations
+
+from webapp.config import Settings
+from webapp.errors import ConfigurationError
+
+try:
+    # Asked here too: this runs once in the master, so a wrong setting is said once, in one line.
+    settings = Settings.from_environment()
+except ConfigurationError as error:
+    raise SystemExit(f"Dossier does not start: {error}") from None
+
+wsgi_app = "wsgi:app"
+bind = settings.bind
+worker_class = "gthread"
+workers = settings.web_workers
+threads = settings.web_threads
+keepalive = 75  # longer than nginx keeps an idle upstream connection, so it is never cut under a request
+timeout = 60
+graceful_timeout = settings.graceful_timeout_seconds
+max_requests = 20_000  # a slow leak never becomes an outage …
+max_requests_jitter = 2_000  # … and the workers do not restart together
+loglevel = "warning"
+accesslog = None  # the application logs each request itself, with its id and without secrets
+control_socket_disable = True

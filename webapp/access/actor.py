@@ -1,0 +1,31 @@
+"""The one who acts, as services see him: passed in by every door, never read from the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webapp.access.permissions import Permission, Role, may
+from webapp.errors import N_, Forbidden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """``user_id`` is None for the command line, which acts with its operator's full rights."""
+
+    user_id: int | None
+    name: str
+    role: Role
+
+    @classmethod
+    def command_line(cls) -> Actor:
+        return cls(user_id=None, name="command line", role=Role.ADMINISTRATOR)
+
+    def may(self, permission: Permission, *, on: Role | None = None) -> bool:
+        return may(self.role, permission, on=on)
+
+    def require(self, permission: Permission, *, on: Role | None = None) -> None:
+        """Raises Forbidden unless the actor holds ``permission`` (over a person of role ``on``)."""
+        if not self.may(permission):
+            raise Forbidden(N_("Your role does not allow this. Ask an administrator."))
+        if not self.may(permission, on=on):
+            raise Forbidden(N_("Only an administrator may change a person who works here."))

@@ -1,0 +1,73 @@
+"""The sign-in of one browser: a token in Flask's signed cookie, looked up on each request."""
+
+from __future__ import annotations
+
+from flask import current_app, g, request, session
+
+from webapp.access.identity import Identity
+from webapp.access.permissions import may_sign_in
+from webapp.auth import services
+from webapp.auth.queries import find_session
+from webapp.auth.rules import SEEN_INTERVAL
+from webapp.config import Settings
+from webapp.extensions import utc_now
+from webapp.web.language import forget_language
+
+_TOKEN = "token"  # noqa: S105 - the key's name
+
+
+def settings() -> Settings:
+    found: Settings = current_app.extensions["settings"]
+    return found
+
+
+def load_identity() -> Identity | None:
+    token = session.get(_TOKEN)
+    if not isinstance(token, str):
+        return None
+    row = find_session(token, settings())
+    if row is None or not may_sign_in(row.role):
+        return None
+    now = utc_now()
+    if now - row.last_seen_at > SEEN_INTERVAL:
+        services.mark_seen(row.session_id, now)
+    return Identity(
+        id=row.id,
+        email=row.email,
+        full_name=row.full_name,
+        role=row.role,
+        language=row.language,
+        time_zone=row.time_zone,
+        session_id=row.session_id,
+    )
+
+
+def remember_token(token: str) -> None:
+    """Start with an empty cookie: nothing of before the sign-in survives (session fixation)."""
+    session.clear()
+    session[_TOKEN] = token
+    for name in ("identity", "csrf_token"):
+        g.pop(name, None)
+    forget_language()
+
+
+def forget_token() -> str | None:
+    """Empty the cookie; the token that was in it."""
+    token = session.get(_TOKEN)
+    session.clear()
+    g.pop("csrf_token", None)
+    g.identity = None
+    return token if isinstance(token, str) else None
+
+
+def had_token() -> bool:
+    """Whether this browser was signed in before: then its session has ended, else it never began."""
+    return _TOKEN in session
+
+
+def remote_address() -> str:
+    return request.remote_addr or ""
+
+
+def user_agent() -> str:
+    return request.user_agent.string

@@ -1,0 +1,117 @@
+"""Reading sessions and links; nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, and_, select
+
+from webapp.access.permissions import Role
+from webapp.auth.models import PasswordLink, SignInSession
+from webapp.auth.rules import hash_token
+from webapp.config import Settings
+from webapp.db import get_session
+from webapp.errors import N_, NotFound
+from webapp.extensions import utc_now
+from webapp.listing.types import AnyRow
+from webapp.users.models import User
+from webapp.users.rules import email_key
+
+LINK_IS_DEAD = N_("This link was used already, has expired, or was replaced by a newer one.")
+
+SESSION_COLUMNS = (
+    SignInSession.id.label("session_id"),
+    SignInSession.last_seen_at,
+    User.id,
+    User.email,
+    User.full_name,
+    User.role,
+    User.language,
+    User.time_zone,
+)
+
+
+def _is_alive(settings: Settings) -> ColumnElement[bool]:
+    """Every way to end a session is a condition here, so that it holds on every worker at once."""
+    now = utc_now()
+    return and_(
+        SignInSession.epoch == User.session_epoch,
+        User.is_active.is_(True),
+        SignInSession.last_seen_at > now - timedelta(minutes=settings.session_idle_minutes),
+        SignInSession.created_at > now - timedelta(hours=settings.session_absolute_hours),
+    )
+
+
+def find_session(token: str, settings: Settings) -> AnyRow | None:
+    """The living session with this token and its user, as SESSION_COLUMNS."""
+    statement = (
+        select(*SESSION_COLUMNS)
+        .join(User, User.id == SignInSession.user_id)
+        .where(SignInSession.token_hash == hash_token(token), _is_alive(settings))
+    )
+    return get_session().execute(statement).one_or_none()
+
+
+def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:
+    """The living sessions of one person, the latest used first."""
+    statement = (
+        select(SignInSession)
+        .join(User, User.id == SignInSession.user_id)
+        .where(SignInSession.user_id == user_id, _is_alive(settings))
+        .order_by(SignInSession.last_seen_at.desc(), SignInSession.id.desc())
+    )
+    return get_session().scalars(statement).all()
+
+
+class Credentials(NamedTuple):
+    """What a sign-in is checked against."""
+
+    user_id: int
+    hashed_password: str | None
+    role: Role
+    is_active: bool
+    epoch: int
+
+
+def find_credentials(email: str) -> Credentials | None:
+    row = (
+        get_session()
+        .execute(
+            select(User.id, User.hashed_password, User.role, User.is_active, User.session_epoch).where(
+                User.email_key == email_key(email)
+            )
+        )
+        .one_or_none()
+    )
+    return Credentials(*row) if row else None
+
+
+def get_link_owner(token: str) -> User:
+    """Whom a link belongs to that still works. Raises NotFound for any other."""
+    statement = (
+        select(User)
+        .join(PasswordLink, PasswordLink.user_id == User.id)
+        .where(
+            PasswordLink.token_hash == hash_token(token),
+            PasswordLink.expires_at > utc_now(),
+            PasswordLink.epoch == User.session_epoch,
+            PasswordLink.email_key == User.email_key,
+            User.is_active.is_(True),
+        )
+    )
+    user = get_session().scalar(statement)
+    if user is None:
+        raise NotFound(LINK_IS_DEAD)
+    return user
+
+
+def get_own_session(session_id: int, user_id: int) -> SignInSession:
+    """Raises NotFound for a session that is gone or somebody else's."""
+    session = get_session().scalar(
+        select(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == user_id)
+    )
+    if session is None:
+        raise NotFound(N_("This device is signed out already."))
+    return session

@@ -1,0 +1,240 @@
+"""Signing in and out, the own account, and one-time links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from webapp.access.guards import requires
+from webapp.access.identity import current_actor, current_identity, find_identity, known_identity
+from webapp.access.permissions import Permission, may_sign_in
+from webapp.auth import services
+from webapp.auth.browser import forget_token, remember_token, remote_address, settings, user_agent
+from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
+from webapp.auth.models import SignInSession
+from webapp.auth.queries import get_link_owner, get_own_session, list_sessions
+from webapp.auth.refusals import show_resend, show_sign_in
+from webapp.auth.rules import device_label, safe_path
+from webapp.errors import Busy, DomainError, Invalid, NotFound, Throttled
+from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.rules import time_zones
+from webapp.users.services import update_own_profile
+from webapp.users.views import back_to, show_url
+from webapp.web.language import forget_language, gettext, ngettext
+from webapp.web.messages import tell
+from webapp.web.resend import open_form
+
+blueprint = Blueprint("auth", __name__)
+
+
+@blueprint.route("/auth/login", methods=["GET", "POST"])
+@requires(Permission.PUBLIC)
+def sign_in() -> Response:
+    home = url_for("web.show_home")
+    next_url = safe_path(request.values.get("next", ""), home)
+    if request.method == "GET" and find_identity() is not None:
+        return redirect(next_url, 303)
+    form = SignInForm()
+    resend = request.form.get("resend", "")
+    if not form.validate_on_submit():
+        return show_sign_in(form, next_url=next_url, resend=resend, status=422 if form.errors else 200)
+    try:
+        token = services.sign_in(
+            email=form.email.data,
+            password=form.password.data,
+            address=remote_address(),
+            user_agent=user_agent(),
+        )
+    except (Invalid, Throttled, Busy) as error:
+        form.show(error)
+        response = show_sign_in(form, next_url=next_url, resend=resend, status=_status(error))
+        if isinstance(error, Throttled):
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    remember_token(token)
+    find_identity()
+    kept = open_form(resend)
+    return show_resend(kept) if kept else redirect(next_url, 303)
+
+
+def _status(error: DomainError) -> int:
+    return {Throttled: 429, Busy: 503}.get(type(error), 422)
+
+
+@blueprint.post("/auth/logout")
+@requires(Permission.PUBLIC)
+def sign_out() -> Response:
+    token = forget_token()
+    if token is not None:
+        services.sign_out(token)
+    tell(gettext("You are signed out."))
+    return redirect(url_for("auth.sign_in"), 303)
+
+
+@blueprint.route("/auth/password", methods=["GET", "POST"])
+@requires(Permission.OWN_ACCOUNT)
+def change_password() -> Response:
+    identity = current_identity()
+    form = ChangePasswordForm(email=identity.email)
+    status = 200
+    if form.validate_on_submit():
+        try:
+            token = services.change_password(
+                get_user(identity.id),
+                current=form.current_password.data,
+                new=form.new_password.data,
+                address=remote_address(),
+                user_agent=user_agent(),
+                actor=identity.actor,
+            )
+        except (Invalid, Throttled) as error:
+            form.show(error)
+            status = _status(error)
+        else:
+            remember_token(token)
+            tell(gettext("Your password is changed. All your other devices are signed out."))
+            return redirect(url_for("auth.list_devices"), 303)
+    elif form.errors:
+        status = 422
+    return make_response(render_template("auth/password.html", form=form), status)
+
+
+@blueprint.get("/auth/devices")
+@requires(Permission.OWN_ACCOUNT)
+def list_devices() -> str:
+    return render_template("auth/devices.html", devices=_devices(current_identity().id))
+
+
+@blueprint.post("/auth/devices/<int:device_id>/revoke")
+@requires(Permission.OWN_ACCOUNT)
+def revoke_device(device_id: int) -> Response:
+    identity = current_identity()
+    services.revoke_session(get_own_session(device_id, identity.id), actor=identity.actor)
+    if device_id == identity.session_id:
+        forget_token()
+        return redirect(url_for("auth.sign_in"), 303)
+    tell(gettext("The device is signed out."))
+    return redirect(url_for("auth.list_devices"), 303)
+
+
+@blueprint.post("/auth/devices/revoke-others")
+@requires(Permission.OWN_ACCOUNT)
+def revoke_other_devices() -> Response:
+    identity = current_identity()
+    number = services.revoke_other_sessions(keep=identity.session_id, actor=identity.actor)
+    tell(ngettext("%(num)s device is signed out.", "%(num)s devices are signed out.", number))
+    return redirect(url_for("auth.list_devices"), 303)
+
+
+@blueprint.route("/auth/profile", methods=["GET", "POST"])
+@requires(Permission.OWN_ACCOUNT)
+def edit_profile() -> Response:
+    user = get_user(current_identity().id)
+    form = ProfileForm(obj=user)
+    status = 200
+    if form.validate_on_submit():
+        try:
+            update_own_profile(
+                user,
+                full_name=form.full_name.data,
+                language=form.language.data,
+                time_zone=form.time_zone.data,
+                version=form.version.data,
+                actor=current_actor(),
+            )
+        except DomainError as error:
+            form.show(error)
+            form.version.data = user.version
+            status = 422 if isinstance(error, Invalid) else 409
+        else:
+            forget_language()
+            tell(gettext("Your profile is saved."))
+            return redirect(url_for("auth.edit_profile"), 303)
+    elif form.errors:
+        status = 422
+    page = render_template("auth/profile.html", form=form, user=user, zones=time_zones())
+    return make_response(page, status)
+
+
+@blueprint.post("/users/<int:user_id>/password-link")
+@requires(Permission.USERS_PASSWORD_LINK)
+def create_password_link(user_id: int) -> str:
+    """The link is in this answer and nowhere else: not in a cookie, not in a redirect."""
+    user = get_user(user_id)
+    token, expires_at = services.create_password_link(user, actor=current_actor())
+    link = url_for("auth.use_password_link", token=token, _external=True)
+    return render_template(
+        "auth/link.html", user=user, link=link, expires_at=expires_at, back_url=show_url(user, back_to())
+    )
+
+
+@blueprint.route("/auth/set-password/<token>", methods=["GET", "POST"])
+@requires(Permission.PUBLIC)
+def use_password_link(token: str) -> Response:
+    """Opening the link does not use it up: mail scanners open links too."""
+    try:
+        user = get_link_owner(token)
+        form = NewPasswordForm(email=user.email)
+        status = 200
+        if form.validate_on_submit():
+            user = services.use_password_link(token, password=form.new_password.data)
+            return _show_set_password(form, user, done=True)
+        if form.errors:
+            status = 422
+    except NotFound:
+        return _show_set_password(NewPasswordForm(formdata=None), None, invalid=True, status=404)
+    return _show_set_password(form, user, status=status)
+
+
+def _show_set_password(
+    form: NewPasswordForm, user: User | None, *, invalid: bool = False, done: bool = False, status: int = 200
+) -> Response:
+    page = render_template(
+        "auth/set_password.html",
+        form=form,
+        email=user.email if user else "",
+        invalid=invalid,
+        done=done,
+        may_sign_in=user is not None and may_sign_in(user.role),
+    )
+    return make_response(page, status)
+
+
+def render_sessions_panel(user: User) -> str:
+    can_sign_out = current_actor().may(Permission.USERS_SET_STATUS, on=user.role)
+    return render_template(
+        "auth/panel_sessions.html", user=user, devices=_devices(user.id), can_sign_out=can_sign_out
+    )
+
+
+def describe_deletion(user: User) -> str:
+    number = len(list_sessions(user.id, settings()))
+    if not number:
+        return gettext("A one-time link, if one is open.")
+    return ngettext(
+        "%(num)s signed-in device, and a one-time link if one is open.",
+        "%(num)s signed-in devices, and a one-time link if one is open.",
+        number,
+    )
+
+
+def _devices(user_id: int) -> list[dict[str, Any]]:
+    identity = known_identity()
+    present = identity.session_id if identity else None
+    return [_device(session, present) for session in list_sessions(user_id, settings())]
+
+
+def _device(session: SignInSession, present: int | None) -> dict[str, Any]:
+    browser, system = device_label(session.user_agent)
+    label = gettext("%(browser)s on %(system)s", browser=browser, system=system) if browser and system else ""
+    return {
+        "id": session.id,
+        "label": label or browser or system or gettext("Unknown device"),
+        "address": session.address,
+        "created_at": session.created_at,
+        "last_seen_at": session.last_seen_at,
+        "is_current": session.id == present,
+    }

@@ -1,0 +1,14 @@
+"""The command line: a door to the same services as the pages."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    from webapp.cli.database import demo, init_database, seed
+    from webapp.cli.doctor import doctor
+    from webapp.cli.users import create_admin, users
+
+    for command in (init_database, seed, demo, doctor, create_admin, users):
+        app.cli.add_command(command)

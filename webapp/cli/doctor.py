@@ -1,0 +1,142 @@
+"""The deployment checklist: what is wrong or risky here, and what to do about it."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.config import INSTANCE, LOCAL_HOSTS, Settings
+from webapp.db import engine, get_session
+from webapp.db.diagnosis import diagnose
+from webapp.operations.health import find_problem
+from webapp.users.queries import has_administrator
+
+SQLITE_WITHOUT_RACE = (3, 51, 3)
+OLDEST_POSTGRES = 140_000
+
+
+class Finding(NamedTuple):
+    is_serious: bool
+    what: str
+    remedy: str
+
+
+@click.command("doctor")
+@with_appcontext
+def doctor() -> None:
+    """Check settings and database; exit 1 when something serious is found."""
+    settings: Settings = current_app.extensions["settings"]
+    findings = [finding for check in CHECKS for finding in check(settings)]
+    for finding in findings:
+        level = "serious" if finding.is_serious else "advice "
+        click.echo(f"{level}  {finding.what}\n         → {finding.remedy}")
+    serious = sum(finding.is_serious for finding in findings)
+    click.echo(f"{serious} serious, {len(findings) - serious} advice." if findings else "All is well.")
+    sys.exit(1 if serious else 0)
+
+
+def check_mode(settings: Settings) -> Iterator[Finding]:
+    if settings.debug:
+        yield Finding(False, "DEBUG is on.", "Unset DEBUG where other people can reach the service.")
+    if settings.sql_echo and not settings.debug:
+        yield Finding(False, "SQL_ECHO logs every statement, with personal data.", "Unset SQL_ECHO.")
+
+
+def check_secrecy(settings: Settings) -> Iterator[Finding]:
+    if not settings.session_cookie_secure and not settings.debug:
+        yield Finding(
+            True,
+            "Cookies travel over plain http.",
+            "Unset SESSION_COOKIE_SECURE and serve Dossier over https.",
+        )
+    if any(host in {"*", "."} for host in settings.trusted_hosts):
+        yield Finding(True, "TRUSTED_HOSTS lets every host name in.", "Name the hosts people type.")
+    if len(set(settings.secret_key)) < 10:  # noqa: PLR2004
+        yield Finding(True, "SECRET_KEY is easy to guess.", "Generate one with secrets.token_urlsafe(48).")
+    outside = [host for host in settings.trusted_hosts if host not in LOCAL_HOSTS]
+    if outside and not settings.proxy_count and not settings.debug:
+        yield Finding(
+            False,
+            "PROXY_COUNT is 0: behind a proxy all people would share one address and one throttle.",
+            "Set PROXY_COUNT to the number of proxies in front, usually 1.",
+        )
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    try:
+        problem = find_problem()
+        if problem is not None:
+            yield Finding(True, "The database is not ready.", problem)
+            return
+        yield from _check_sqlite(settings) if settings.is_sqlite else _check_postgres()
+        if not has_administrator():
+            yield Finding(
+                True,
+                "No active administrator has a password, so nobody can let the others in.",
+                "Run “flask --app wsgi create-admin --email you@example.org”.",
+            )
+    except SQLAlchemyError as error:
+        diagnosis = diagnose(error)
+        if diagnosis is None:
+            raise
+        yield Finding(True, f"{diagnosis.title}.", diagnosis.remedy)
+
+
+def _check_sqlite(settings: Settings) -> Iterator[Finding]:
+    dbapi = engine.dialect.dbapi
+    version: tuple[int, ...] = getattr(dbapi, "sqlite_version_info", (0,))
+    if version < SQLITE_WITHOUT_RACE:
+        yield Finding(
+            True,
+            f"SQLite {'.'.join(map(str, version))} can corrupt a busy database (WAL-reset race).",
+            "Install pysqlite3, or use Postgres.",
+        )
+    if not settings.debug:
+        yield Finding(
+            False,
+            "Production runs on SQLite, which takes one writer at a time.",
+            "Set DATABASE_URL to Postgres.",
+        )
+    checked = get_session().execute(text("PRAGMA quick_check(1)")).scalar()
+    if checked != "ok":
+        yield Finding(True, f"The database file is damaged: {checked}.", "Restore the latest backup.")
+
+
+def _check_postgres() -> Iterator[Finding]:
+    session = get_session()
+    version = int(session.execute(text("SHOW server_version_num")).scalar_one())
+    if version < OLDEST_POSTGRES:
+        yield Finding(True, "This Postgres is no longer maintained.", "Move to Postgres 14 or newer.")
+    if session.execute(text("SHOW fsync")).scalar() != "on":
+        yield Finding(True, "Postgres runs with fsync off: a power cut loses everything.", "Set fsync = on.")
+    if session.execute(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")).scalar():
+        yield Finding(
+            False, "The database user is a superuser.", "Give Dossier a role that owns its database only."
+        )
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    database = make_url(settings.database_url).database if settings.is_sqlite else None
+    for path in (INSTANCE / "secret_key", INSTANCE / (database or "app.db")):
+        if path.exists() and path.stat().st_mode & stat.S_IROTH:
+            yield Finding(
+                not settings.debug,
+                f"Every account of this machine can read {path.name}.",
+                f"chmod o-rwx {path}",
+            )
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    check_mode,
+    check_secrecy,
+    check_database,
+    check_files,
+)

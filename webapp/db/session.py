@@ -1,0 +1,103 @@
+"""The engine's options on each database, and the scoped session with its end inside the request."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from types import ModuleType
+from typing import Any
+
+from flask import Flask, Response
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from webapp.config import ROOT, Settings
+from webapp.extensions import migrate, sqla
+
+logger = logging.getLogger(__name__)
+
+# Execution option: this transaction will write, so SQLite takes the write lock before its first read.
+WRITES = "dossier_writes"
+SQLITE_WAIT_SECONDS = 30
+
+
+def get_session() -> Session:
+    """The session of this request (or application context); closed at its end whatever happens."""
+    return sqla.session()
+
+
+def bind_database(app: Flask, settings: Settings) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    sqla.init_app(app)
+    migrate.init_app(app, sqla, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
+    with app.app_context():
+        if sqla.engine.dialect.name == "sqlite":
+            event.listen(sqla.engine, "connect", _prepare_sqlite_connection)
+            event.listen(sqla.engine, "begin", _begin_sqlite)
+    app.after_request(_end_transaction)
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """What create_engine() gets besides the URL."""
+    if settings.is_sqlite:
+        options: dict[str, Any] = {
+            "module": sqlite_module(),
+            "connect_args": {"timeout": SQLITE_WAIT_SECONDS, "isolation_level": None},
+        }
+        if make_url(settings.database_url).database not in {None, "", ":memory:"}:
+            options["pool_size"] = settings.database_pool_size
+        return options
+    limit = settings.database_timeout_seconds * 1000
+    return {
+        "pool_size": settings.database_pool_size,
+        "pool_pre_ping": True,
+        "pool_timeout": 10,
+        "connect_args": {
+            "connect_timeout": 5,
+            "application_name": "dossier",
+            "options": f"-c timezone=UTC -c statement_timeout={limit} -c lock_timeout={limit}"
+            f" -c idle_in_transaction_session_timeout={limit * 3}",
+        },
+    }
+
+
+def sqlite_module() -> ModuleType:
+    """The newest SQLite at hand: distributions ship 3.40, whose WAL has a race that 3.51.3 fixed."""
+    try:
+        return importlib.import_module("pysqlite3.dbapi2")
+    except ModuleNotFoundError:
+        return importlib.import_module("sqlite3")
+
+
+def _prepare_sqlite_connection(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",  # readers and the one writer do not wait for each other
+        "synchronous=FULL",  # an acknowledged change survives a power cut
+        "foreign_keys=ON",
+        "cache_size=-32768",  # KiB
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _end_transaction(response: Response) -> Response:
+    """End the read transaction here: failing at teardown, it would turn a finished answer into a 500."""
+    try:
+        get_session().close()
+    except DBAPIError:
+        logger.warning("the database went away after the answer was made", exc_info=True)
+        get_session().invalidate()
+    return response
+
+
+def is_sqlite(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"

@@ -1,0 +1,107 @@
+"""@atomic: the only commit and rollback in the house.
+
+The outermost call opens a transaction of its own and commits it; inner calls join; an exception
+that leaves it undoes everything. What the caller read before is expired, so that a service decides
+on values it reads *inside* its transaction: on SQLite under the write lock, which BEGIN IMMEDIATE
+takes first (a plain BEGIN that later writes fails as "locked" under load), on Postgres after
+locking the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy import Constraint, Index, UniqueConstraint
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from webapp.db.session import WRITES, get_session
+from webapp.errors import N_, Conflict, Stale
+from webapp.extensions import Base
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_CALLBACKS = "on_commit"
+
+
+def atomic(function: Callable[P, R]) -> Callable[P, R]:
+    """Make ``function`` one transaction.
+
+    A broken constraint becomes the Conflict that its ``info["conflict"]`` declares;
+    a row changed under an optimistic version becomes Stale.
+    """
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        session = get_session()
+        if _CALLBACKS in session.info:
+            return function(*args, **kwargs)
+        _begin(session)
+        session.info[_CALLBACKS] = []
+        try:
+            result = function(*args, **kwargs)
+            session.commit()
+        except IntegrityError as error:
+            session.rollback()
+            conflict = _conflict(error)
+            if conflict is None:
+                raise
+            raise conflict from error
+        except StaleDataError as error:
+            session.rollback()
+            raise Stale(N_("Somebody else changed this meanwhile. Nothing was saved.")) from error
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            callbacks: list[Callable[[], object]] = session.info.pop(_CALLBACKS)
+        for callback in callbacks:
+            callback()
+        return result
+
+    return wrapper
+
+
+def on_commit(callback: Callable[[], object]) -> None:
+    """Run ``callback`` once the present transaction is committed; never if it is undone."""
+    get_session().info[_CALLBACKS].append(callback)
+
+
+def _begin(session: Session) -> None:
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("rows were changed outside @atomic: move the change into a service")
+    if session.in_transaction():
+        session.rollback()
+    session.connection(execution_options={WRITES: True})
+
+
+def _conflict(error: IntegrityError) -> Conflict | None:
+    constraint = _broken_constraint(error)
+    if constraint is None or "conflict" not in constraint.info:
+        return None
+    field, message = constraint.info["conflict"]
+    return Conflict(message, field=field)
+
+
+def _broken_constraint(error: IntegrityError) -> Constraint | Index | None:
+    """The declared constraint: Postgres reports its name, SQLite its columns (or the name of a CHECK)."""
+    diagnostics: Any = getattr(error.orig, "diag", None)
+    _, _, detail = str(error.orig).partition(" constraint failed: ")
+    name = getattr(diagnostics, "constraint_name", None) or detail
+    for table in Base.metadata.tables.values():
+        rules: tuple[Constraint | Index, ...] = (*table.constraints, *table.indexes)
+        for rule in rules:
+            if rule.name == name or _unique_columns(rule) == frozenset(detail.split(", ")):
+                return rule
+    return None
+
+
+def _unique_columns(rule: Constraint | Index) -> frozenset[str]:
+    """The columns that must be unique together, as SQLite names them; empty for any other rule."""
+    if isinstance(rule, UniqueConstraint) or (isinstance(rule, Index) and rule.unique):
+        return frozenset(f"{column.table.name}.{column.name}" for column in rule.columns)
+    return frozenset()

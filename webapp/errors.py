@@ -1,0 +1,62 @@
+"""What can go wrong in the domain, as plain exceptions that every door shows in its own way.
+
+A message is an English template and its parameters apart, so that the page can translate it
+and the command line can print it. Nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+
+def N_(message: str) -> str:
+    """Mark ``message`` for the translators where it is written, without translating it yet."""
+    return message
+
+
+class DomainError(Exception):
+    """A refusal with a message fit for the person who asked; ``field`` is the input it is about."""
+
+    def __init__(self, message: str, *, field: str | None = None, **params: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.params = params
+
+    def __str__(self) -> str:
+        return self.message % self.params if self.params else self.message
+
+
+class NotFound(DomainError):
+    """The thing named does not exist (any more)."""
+
+
+class Invalid(DomainError):
+    """A value that breaks a rule."""
+
+
+class Conflict(DomainError):
+    """A value that is fine by itself but taken, or a state that forbids the change."""
+
+
+class Stale(DomainError):
+    """The row changed since the person read it; nothing was written."""
+
+
+class Forbidden(DomainError):
+    """The actor may not do this, or not to this person."""
+
+
+class Throttled(DomainError):
+    """Too many attempts; ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: int, **params: object) -> None:
+        super().__init__(message)
+        self.params = params
+        self.retry_after = retry_after
+
+
+class Busy(DomainError):
+    """The machine is at its limit right now; the same request may succeed in a moment."""
+
+
+class ConfigurationError(Exception):
+    """The environment does not allow the application to start; the message says what to set."""

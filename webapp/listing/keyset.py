@@ -1,0 +1,85 @@
+"""Cursor ↔ key, and the predicate "after this key".
+
+A cursor names an edge row by its sort key and id. It is opaque to people and never trusted: it is
+decoded into exactly the types of the sort it is for, or refused as BadCursor.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, UnaryExpression, literal, tuple_
+
+LONGEST_CURSOR = 4_000
+LARGEST_ID = 2**63 - 1
+
+
+class BadCursor(Exception):
+    """The text is no cursor of this list and sort."""
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """A sort that an index serves: never NULL (coalesce it), ties broken by the id."""
+
+    column: ColumnElement[Any]
+    type: type[str] | type[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The row at the edge of a page; ``position`` is how many rows came before it, where known."""
+
+    key: str | datetime
+    id: int
+    position: int | None
+
+
+def encode_cursor(sort: str, edge: Edge) -> str:
+    key = edge.key.isoformat() if isinstance(edge.key, datetime) else edge.key
+    text = json.dumps([sort, key, edge.id, edge.position], ensure_ascii=False, separators=(",", ":"))
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime]) -> Edge:
+    """Raises BadCursor for anything that ``encode_cursor`` did not make for this sort."""
+    if len(text) > LONGEST_CURSOR:
+        raise BadCursor
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        match json.loads(urlsafe_b64decode(padded)):
+            case [str(for_sort), str(key), int(row_id), int() | None as position] if for_sort == sort:
+                value: str | datetime = key
+                if key_type is datetime:
+                    value = datetime.fromisoformat(key).astimezone(UTC)
+                elif "\0" in key:
+                    raise BadCursor
+                key.encode()
+            case _:
+                raise BadCursor
+    except (ValueError, OverflowError, RecursionError, binascii.Error):
+        raise BadCursor from None
+    if not 0 <= row_id <= LARGEST_ID or not (position is None or 0 <= position <= LARGEST_ID):
+        raise BadCursor
+    return Edge(value, row_id, position)
+
+
+def order_by(
+    sort: SortKey, row_id: ColumnElement[int], *, descending: bool
+) -> tuple[UnaryExpression[Any], ...]:
+    """Both columns the same way, so that one index on (key, id) serves both directions."""
+    if descending:
+        return sort.column.desc(), row_id.desc()
+    return sort.column.asc(), row_id.asc()
+
+
+def beyond(sort: SortKey, row_id: ColumnElement[int], edge: Edge, *, descending: bool) -> ColumnElement[bool]:
+    """Rows that come after ``edge`` in the order of ``order_by`` (the edge row need not exist any more)."""
+    here = tuple_(sort.column, row_id)
+    there = tuple_(literal(edge.key, sort.column.type), literal(edge.id, row_id.type))
+    return here < there if descending else here > there

@@ -1,0 +1,164 @@
+"""A Listing (a Select and its named sorts) → paginate() → a Page.
+
+Pages are found by key, not by counting rows off: the first, the last and any page after or before
+a known row cost the same. ``page=N`` counts rows off (OFFSET) and is there for jumping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from webapp.listing.counting import Count
+from webapp.listing.keyset import BadCursor, Edge, SortKey, beyond, decode_cursor, encode_cursor, order_by
+from webapp.listing.types import AnyRow, AnySelect
+
+PAGE_SIZES = (20, 50, 100, 200)
+LAST = "end"  # before=end is the last page
+FURTHEST_ROW = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What can be listed: the columns and filters, and the sorts that exist (only where an index does)."""
+
+    statement: AnySelect
+    row_id: ColumnElement[int]
+    sorts: Mapping[str, SortKey]
+    count: Callable[[Session], Count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """Where in the list. ``sort`` is a name of the listing, with "-" in front for descending."""
+
+    sort: str
+    size: int = 50
+    after: str | None = None
+    before: str | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page. ``position`` is how many rows come before it, where that is known.
+
+    ``next`` and ``previous`` are cursors for ``after`` and ``before``, None at the ends.
+    ``is_past_end``: the page asked for does not exist, there are only ``count`` rows.
+    """
+
+    rows: Sequence[AnyRow]
+    size: int
+    count: Count
+    position: int | None
+    next: str | None = None
+    previous: str | None = None
+    is_past_end: bool = False
+    had_bad_cursor: bool = False
+
+
+def paginate(session: Session, listing: Listing, request: PageRequest) -> Page:
+    """Run the list and its count; two queries, one more when a page turned out to lie past an end."""
+    return _Paging(session, listing, request).run()
+
+
+class _Paging:
+    """One call of paginate(): what all its steps need to know."""
+
+    def __init__(self, session: Session, listing: Listing, request: PageRequest) -> None:
+        self.session = session
+        self.listing = listing
+        self.request = request
+        self.descending = request.sort.startswith("-")
+        self.sort = listing.sorts[request.sort.removeprefix("-")]
+        self.count = listing.count(session)
+
+    def run(self) -> Page:
+        request = self.request
+        if request.number is not None:
+            return self._numbered(request.number)
+        if request.before == LAST:
+            return self._last()
+        try:
+            if request.before:
+                return self._before(self._decode(request.before))
+            if request.after:
+                return self._after(self._decode(request.after))
+        except BadCursor:
+            return self._page(self._fetch(), position=0, had_bad_cursor=True)
+        return self._page(self._fetch(), position=0)
+
+    def _decode(self, text: str) -> Edge:
+        return decode_cursor(text, sort=self.request.sort, key_type=self.sort.type)
+
+    def _numbered(self, number: int) -> Page:
+        offset = (number - 1) * self.request.size
+        rows = self._fetch(offset=offset) if offset <= FURTHEST_ROW else []
+        return self._page(rows, position=offset, is_past_end=not rows and number > 1)
+
+    def _after(self, edge: Edge) -> Page:
+        position = None if edge.position is None else edge.position + 1
+        rows = self._fetch(edge=edge)
+        return self._page(rows, position=position, has_previous=True) if rows else self._last()
+
+    def _before(self, edge: Edge) -> Page:
+        rows = self._fetch(edge=edge, backward=True)
+        if len(rows) < self.request.size:  # rows before were deleted: the first page, filled up
+            return self._page(self._fetch(), position=0)
+        position = None if edge.position is None else max(0, edge.position - self.request.size)
+        more = len(rows) > self.request.size
+        rows = rows[: self.request.size][::-1]
+        return self._page(rows, position=position if more else 0, has_previous=more, has_next=True)
+
+    def _last(self) -> Page:
+        rows = self._fetch(backward=True)
+        more = len(rows) > self.request.size
+        rows = rows[: self.request.size][::-1]
+        position = max(0, self.count.value - len(rows)) if self.count.is_exact else None
+        return self._page(rows, position=position if more else 0, has_previous=more, has_next=False)
+
+    def _fetch(
+        self, *, edge: Edge | None = None, backward: bool = False, offset: int = 0
+    ) -> Sequence[AnyRow]:
+        """One row more than the page holds tells whether there is another page."""
+        listing, descending = self.listing, self.descending is not backward
+        statement = listing.statement.add_columns(self.sort.column.label("sort_key"))
+        statement = statement.order_by(*order_by(self.sort, listing.row_id, descending=descending))
+        if edge is not None:
+            statement = statement.where(beyond(self.sort, listing.row_id, edge, descending=descending))
+        if offset:
+            statement = statement.offset(offset)
+        return self.session.execute(statement.limit(self.request.size + 1)).all()
+
+    def _page(
+        self,
+        rows: Sequence[AnyRow],
+        *,
+        position: int | None,
+        has_previous: bool | None = None,
+        has_next: bool | None = None,
+        is_past_end: bool = False,
+        had_bad_cursor: bool = False,
+    ) -> Page:
+        if has_next is None:
+            has_next = len(rows) > self.request.size
+        if has_previous is None:
+            has_previous = bool(position)
+        rows = rows[: self.request.size]
+        last_position = None if position is None else position + len(rows) - 1
+        return Page(
+            rows=rows,
+            size=self.request.size,
+            count=self.count,
+            position=position,
+            next=self._cursor(rows[-1], last_position) if rows and has_next else None,
+            previous=self._cursor(rows[0], position) if rows and has_previous else None,
+            is_past_end=is_past_end,
+            had_bad_cursor=had_bad_cursor,
+        )
+
+    def _cursor(self, row: AnyRow, position: int | None) -> str:
+        return encode_cursor(self.request.sort, Edge(row.sort_key, row.id, position))

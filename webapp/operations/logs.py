@@ -1,0 +1,74 @@
+"""Logging to standard error, as text or as one JSON object a line, each line with its request id."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+from datetime import UTC, datetime
+
+from flask import g, has_app_context
+
+from webapp.config import Settings
+
+# What LogRecord carries by itself; anything else was given by `extra=` and belongs in the line.
+_ORDINARY = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "taskName"}
+
+
+class RequestIdFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = g.get("request_id", "-") if has_app_context() else "-"
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": getattr(record, "request_id", "-"),
+        }
+        line.update({k: v for k, v in vars(record).items() if k not in _ORDINARY})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record: a line break that somebody sent cannot forge a second one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        head, separator, rest = text.partition("\nTraceback ")
+        return head.replace("\n", "\\n").replace("\r", "\\r") + separator + rest
+
+
+def configure_logs(settings: Settings) -> None:
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "filters": {"request_id": {"()": RequestIdFilter}},
+            "formatters": {
+                "json": {"()": JsonFormatter},
+                "text": {
+                    "()": TextFormatter,
+                    "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+                },
+            },
+            "handlers": {
+                "stderr": {
+                    "class": "logging.StreamHandler",
+                    "formatter": settings.log_format,
+                    "filters": ["request_id"],
+                }
+            },
+            "root": {"level": settings.log_level, "handlers": ["stderr"]},
+            "loggers": {
+                "sqlalchemy.engine": {"level": "INFO" if settings.sql_echo else "WARNING"},
+                "alembic": {"level": "WARNING"},
+            },
+        }
+    )

@@ -1,0 +1,105 @@
+"""The users table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    Enum,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    literal_column,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from webapp.access.permissions import Role
+from webapp.errors import N_
+from webapp.extensions import Base, BigId, FoldedText, UtcDateTime, utc_now
+from webapp.listing.search import fold, searchable
+from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, email_key
+
+# Text with a CHECK of our own: adding a role is then a plain migration on both databases.
+RoleText = Enum(Role, native_enum=False, create_constraint=False, length=16, values_callable=list)
+
+# "Never" sorts before any time, and is no NULL: NULLs would need an OR in every page's predicate.
+NEVER = literal_column("'1970-01-01 00:00:00.000000'", UtcDateTime())
+
+
+class User(Base):
+    """One person. ``version`` counts edits, so that a second editor's save is noticed.
+
+    ``session_epoch`` counts the moments at which all earlier sign-ins died (a new password, a
+    deactivation, "sign out everywhere"): a session is alive while it carries the present one.
+    """
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint(
+            "email_key", info={"conflict": ("email", N_("Another user already has this e-mail."))}
+        ),
+        CheckConstraint("role IN ('member', 'auditor', 'support', 'administrator')", name="role"),
+        CheckConstraint(f"length(email) BETWEEN 3 AND {LONGEST_EMAIL}", name="email_length"),
+        CheckConstraint(f"length(full_name) <= {LONGEST_NAME}", name="full_name_length"),
+        {"sqlite_autoincrement": True},  # the id of a deleted user is never given to another
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    email: Mapped[str] = mapped_column(String(LONGEST_EMAIL))
+    email_key: Mapped[str] = mapped_column(FoldedText)
+    full_name: Mapped[str] = mapped_column(String(LONGEST_NAME), default="")
+    name_key: Mapped[str] = mapped_column(FoldedText)
+    search_text: Mapped[str] = mapped_column(FoldedText)
+    hashed_password: Mapped[str | None] = mapped_column(String(255))
+    role: Mapped[Role] = mapped_column(RoleText, default=Role.MEMBER)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    session_epoch: Mapped[int] = mapped_column(default=0)
+    language: Mapped[str | None] = mapped_column(String(8))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy reads it so
+
+    @validates("email", "full_name")
+    def _derive_keys(self, name: str, value: str) -> str:
+        email = value if name == "email" else self.email or ""
+        full_name = value if name == "full_name" else self.full_name or ""
+        for key, derived in derive_keys(full_name=full_name, email=email).items():
+            setattr(self, key, derived)
+        return value
+
+    @property
+    def is_superuser(self) -> bool:
+        return self.role is Role.ADMINISTRATOR
+
+    @property
+    def is_invited(self) -> bool:
+        """Nobody has ever set a password for this person."""
+        return self.hashed_password is None
+
+    @property
+    def display_name(self) -> str:
+        return self.full_name or self.email
+
+
+def derive_keys(*, full_name: str, email: str) -> dict[str, str]:
+    """The columns computed from name and e-mail; used by the model and by bulk writes alike."""
+    return {
+        "email_key": email_key(email),
+        "name_key": fold(full_name)[:LONGEST_NAME],
+        "search_text": searchable(full_name, email),
+    }
+
+
+Index("ix_users_name_key_id", User.name_key, User.id)
+Index("ix_users_created_at_id", User.created_at, User.id)
+Index("ix_users_last_sign_in_at_id", func.coalesce(User.last_sign_in_at, NEVER), User.id)
+# Asked at every change of a role: who else could still let the others in.
+_IS_ADMINISTRATOR = text("role = 'administrator'")
+Index("ix_users_administrators", User.id, postgresql_where=_IS_ADMINISTRATOR, sqlite_where=_IS_ADMINISTRATOR)

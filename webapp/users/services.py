@@ -1,0 +1,228 @@
+"""Changing users. Every function is one transaction, asks the actor's permission, and counts versions.
+
+The subject comes first and everything else by keyword. Raises Invalid, Conflict, Stale, Forbidden
+or NotFound, and then nothing was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.exc import InvalidRequestError
+
+from webapp.access.actor import Actor
+from webapp.access.permissions import Permission, Role
+from webapp.db import atomic, get_session
+from webapp.errors import N_, Conflict, Forbidden, NotFound, Stale
+from webapp.extensions import utc_now
+from webapp.users import passwords, rules
+from webapp.users.models import User, derive_keys
+from webapp.users.queries import lock_administrators
+
+
+def create_user(
+    *,
+    email: str,
+    full_name: str = "",
+    role: str = Role.MEMBER,
+    password: str | None = None,
+    is_active: bool = True,
+    actor: Actor,
+) -> User:
+    """Without ``password`` the person is invited: a one-time link sets one later."""
+    user = User(
+        email=rules.clean_email(email),
+        full_name=rules.clean_full_name(full_name),
+        role=rules.clean_role(role),
+        is_active=is_active,
+    )
+    actor.require(Permission.USERS_CREATE, on=user.role)
+    if password is not None:
+        cleaned = rules.clean_password(password, email=user.email, field="password")
+        user.hashed_password = passwords.hash_password(cleaned)  # slow, so before the transaction
+    _add_user(user)
+    return user
+
+
+@atomic
+def _add_user(user: User) -> None:
+    session = get_session()
+    session.add(user)
+    session.flush()
+
+
+@atomic
+def update_user(
+    user: User,
+    *,
+    version: int,
+    email: str | None = None,
+    full_name: str | None = None,
+    role: str | None = None,
+    actor: Actor,
+) -> bool:
+    """Change what is given and differs; tells whether anything did. ``version`` is what the editor saw."""
+    administrators = lock_administrators() if role is not None else frozenset()
+    _lock(user)
+    actor.require(Permission.USERS_EDIT, on=user.role)
+    values: dict[str, Any] = {}
+    if email is not None:
+        values["email"] = rules.clean_email(email)
+    if full_name is not None:
+        values["full_name"] = rules.clean_full_name(full_name)
+    if role is not None:
+        values["role"] = rules.clean_role(role)
+    changes = {name: value for name, value in values.items() if getattr(user, name) != value}
+    _refuse_stale(user, version)
+    if "role" in changes:
+        _check_role_change(user, changes["role"], administrators, actor)
+    if not changes:
+        return False
+    _apply(user, changes)
+    return True
+
+
+@atomic
+def update_own_profile(
+    user: User, *, full_name: str, language: str, time_zone: str, version: int, actor: Actor
+) -> bool:
+    """What everybody may change about himself; an empty language or zone means the browser's."""
+    _lock(user)
+    if actor.user_id != user.id:
+        raise Forbidden(N_("A profile can only be changed by its owner."))
+    values = {
+        "full_name": rules.clean_full_name(full_name),
+        "language": rules.clean_language(language),
+        "time_zone": rules.clean_time_zone(time_zone),
+    }
+    _refuse_stale(user, version)
+    changes = {name: value for name, value in values.items() if getattr(user, name) != value}
+    if changes:
+        _apply(user, changes)
+    return bool(changes)
+
+
+@atomic
+def activate_user(user: User, *, actor: Actor) -> bool:
+    """Let the person in again; tells whether that changed anything."""
+    _lock(user)
+    actor.require(Permission.USERS_SET_STATUS, on=user.role)
+    if user.is_active:
+        return False
+    _apply(user, {"is_active": True})
+    return True
+
+
+@atomic
+def deactivate_user(user: User, *, actor: Actor) -> bool:
+    """Shut the person out at once, on every device; tells whether that changed anything."""
+    administrators = lock_administrators()
+    _lock(user)
+    actor.require(Permission.USERS_SET_STATUS, on=user.role)
+    if not user.is_active:
+        return False
+    _refuse_own(user, actor, N_("You cannot deactivate yourself. Ask another administrator."))
+    _refuse_last_administrator(user, administrators)
+    _apply(user, {"is_active": False, "session_epoch": user.session_epoch + 1})
+    return True
+
+
+@atomic
+def delete_user(user: User, *, version: int, actor: Actor) -> None:
+    administrators = lock_administrators()
+    _lock(user)
+    actor.require(Permission.USERS_DELETE, on=user.role)
+    _refuse_stale(user, version)
+    _refuse_own(user, actor, N_("You cannot delete yourself. Ask another administrator."))
+    _refuse_last_administrator(user, administrators)
+    session = get_session()
+    session.execute(delete(User).where(User.id == user.id))
+    session.expunge(user)
+
+
+def set_password(user: User, *, password: str, actor: Actor, field: str = "new_password") -> None:
+    """Give the person a new password; every earlier sign-in and link of his ends with that."""
+    cleaned = rules.clean_password(password, email=user.email, field=field)
+    store_password(user, hashed=passwords.hash_password(cleaned), actor=actor)
+
+
+@atomic
+def store_password(user: User, *, hashed: str, actor: Actor) -> None:
+    """The second half of set_password(), for a caller that hashed before its own transaction."""
+    _lock(user)
+    if actor.user_id != user.id:
+        actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
+    _apply(user, {"hashed_password": hashed, "session_epoch": user.session_epoch + 1})
+
+
+@atomic
+def sign_out_everywhere(user: User, *, actor: Actor) -> None:
+    _lock(user)
+    if actor.user_id != user.id:
+        actor.require(Permission.USERS_SET_STATUS, on=user.role)
+    _set_aside(user, session_epoch=user.session_epoch + 1)
+
+
+@atomic
+def record_sign_in(user_id: int, *, rehashed_password: str | None = None) -> None:
+    """Note the time; store the password's hash anew when its parameters have been raised since."""
+    values: dict[str, Any] = {"last_sign_in_at": utc_now()}
+    if rehashed_password is not None:
+        values["hashed_password"] = rehashed_password
+    get_session().execute(update(User).where(User.id == user_id).values(**values))
+
+
+@atomic
+def insert_users(rows: Iterable[Mapping[str, Any]]) -> int:
+    """Many new users in one statement, from values that are clean already; tells how many."""
+    complete = [{**row, **derive_keys(full_name=row["full_name"], email=row["email"])} for row in rows]
+    if complete:
+        get_session().execute(insert(User), complete)
+    return len(complete)
+
+
+def _lock(user: User) -> None:
+    """Read the row anew and keep it from others until the transaction ends."""
+    try:
+        get_session().refresh(user, with_for_update=True)
+    except InvalidRequestError:
+        raise NotFound(N_("This user was deleted meanwhile.")) from None
+
+
+def _apply(user: User, changes: Mapping[str, object]) -> None:
+    for name, value in changes.items():
+        setattr(user, name, value)
+    user.updated_at = utc_now()
+    get_session().flush()
+
+
+def _set_aside(user: User, **values: object) -> None:
+    """Write what is no edit of the person, and so must not disturb somebody's open form."""
+    get_session().execute(update(User).where(User.id == user.id).values(**values))
+    get_session().refresh(user)
+
+
+def _refuse_stale(user: User, version: int) -> None:
+    if version != user.version:
+        raise Stale(N_("Somebody else changed this user while you were editing. Nothing was saved."))
+
+
+def _check_role_change(user: User, role: Role, administrators: frozenset[int], actor: Actor) -> None:
+    actor.require(Permission.USERS_SET_ROLE, on=user.role)
+    actor.require(Permission.USERS_SET_ROLE, on=role)
+    if role is not Role.ADMINISTRATOR:
+        _refuse_last_administrator(user, administrators, field="role")
+
+
+def _refuse_own(user: User, actor: Actor, message: str) -> None:
+    if actor.user_id == user.id:
+        raise Conflict(message)
+
+
+def _refuse_last_administrator(user: User, administrators: frozenset[int], field: str | None = None) -> None:
+    if administrators == {user.id}:
+        raise Conflict(
+            N_("This is the last administrator who can sign in. Make somebody else one first."), field=field
+        )

@@ -1,0 +1,163 @@
+"""What the list page shows of a Page: ready strings, so that the template only puts them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from flask import url_for
+from markupsafe import Markup
+
+from webapp.access.permissions import ROLE_LABELS, Role
+from webapp.errors import N_
+from webapp.extensions import utc_now
+from webapp.listing.counting import Count
+from webapp.listing.marks import mark_words
+from webapp.listing.page import LAST, Page
+from webapp.listing.types import AnyRow
+from webapp.users.forms import DEFAULT_SORT, UserFilterForm
+from webapp.web.language import gettext
+from webapp.web.people import hue, initials
+from webapp.web.times import format_ago, format_day, format_number, format_utc, format_utc_title
+
+HEADS = {
+    "name": N_("Name"),
+    "email": N_("E-mail"),
+    "created_at": N_("Created"),
+    "last_sign_in_at": N_("Last sign-in"),
+}
+LATEST_FIRST = frozenset({"created_at", "last_sign_in_at"})
+
+
+class Head(NamedTuple):
+    """A column head: ``url`` sorts by it, or the other way round when it is sorted so already."""
+
+    name: str
+    label: str
+    url: str
+    direction: str | None
+
+
+class UserRow(NamedTuple):
+    id: int
+    url: str
+    name: Markup
+    email: Markup
+    initials: str
+    hue: int
+    role: str
+    is_active: bool
+    invited: bool
+    created: str
+    created_utc: str
+    created_title: str
+    last: str
+    last_utc: str
+    last_title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The page's rows, count and links. A link that leads nowhere is None."""
+
+    rows: list[UserRow]
+    count_text: str
+    range_text: str
+    took_ms: int
+    number: int | None
+    pages: int | None
+    first_url: str | None
+    previous_url: str | None
+    next_url: str | None
+    last_url: str | None
+    jump_hidden: list[tuple[str, str]]
+
+
+def list_url(state: dict[str, str], **where: str | None) -> str:
+    query = urlencode({**state, **{name: value for name, value in where.items() if value}})
+    return url_for("users.list_users") + (f"?{query}" if query else "")
+
+
+def build_heads(form: UserFilterForm) -> list[Head]:
+    state = form.state()
+    return [_head(name, label, state) for name, label in HEADS.items()]
+
+
+def _head(name: str, label: str, state: dict[str, str]) -> Head:
+    """A first click sorts names from A, times from the latest; a second one turns it round."""
+    present = state.get("sort", DEFAULT_SORT)
+    direction = None
+    if present.removeprefix("-") == name:
+        direction = "descending" if present.startswith("-") else "ascending"
+        wanted = name if present.startswith("-") else f"-{name}"
+    else:
+        wanted = f"-{name}" if name in LATEST_FIRST else name
+    sort = None if wanted == DEFAULT_SORT else wanted
+    rest = {key: value for key, value in state.items() if key != "sort"}
+    return Head(name, gettext(label), list_url(rest, sort=sort), direction)
+
+
+def build_table(
+    page: Page, form: UserFilterForm, *, words: tuple[str, ...], here: str, took_ms: int
+) -> Table:
+    """``here`` is the present list's query string, for coming back to it."""
+    state = form.state()
+    number = None
+    if page.position is not None and page.position % page.size == 0:
+        number = page.position // page.size + 1
+    return Table(
+        rows=list(_rows(page.rows, words, here)),
+        count_text=count_text(page.count),
+        range_text=_range_text(page),
+        took_ms=took_ms,
+        number=number,
+        pages=-(-page.count.value // page.size) if page.count.is_exact else None,
+        first_url=list_url(state) if page.previous or page.is_past_end else None,
+        previous_url=list_url(state, before=page.previous) if page.previous else None,
+        next_url=list_url(state, after=page.next) if page.next else None,
+        last_url=list_url(state, before=LAST) if page.next or page.is_past_end else None,
+        jump_hidden=list(state.items()),
+    )
+
+
+def _rows(rows: Iterable[AnyRow], words: tuple[str, ...], here: str) -> Iterable[UserRow]:
+    prefix, suffix = url_for("users.list_users"), f"?back={quote(here, safe='')}" if here else ""
+    labels = {role: "" if role is Role.MEMBER else gettext(label) for role, label in ROLE_LABELS.items()}
+    now = utc_now()
+    for user_id, full_name, email, role, is_active, is_invited, created_at, last_at, *_ in rows:
+        name = full_name or email
+        yield UserRow(
+            user_id,
+            f"{prefix}{user_id}{suffix}",
+            mark_words(name, words),
+            mark_words(email, words),
+            initials(name),
+            hue(user_id),
+            labels[role],
+            is_active,
+            is_invited,
+            format_day(created_at),
+            format_utc(created_at),
+            format_utc_title(created_at),
+            format_ago(last_at, now) if last_at else "",
+            format_utc(last_at) if last_at else "",
+            format_utc_title(last_at) if last_at else "",
+        )
+
+
+def count_text(count: Count) -> str:
+    number = format_number(count.value)
+    return number if count.is_exact else gettext("more than %(number)s", number=number)
+
+
+def _range_text(page: Page) -> str:
+    shown = len(page.rows)
+    if not shown:
+        return ""
+    total = count_text(page.count)
+    if page.position is None:
+        return gettext("%(shown)s of %(total)s", shown=format_number(shown), total=total)
+    first, last = format_number(page.position + 1), format_number(page.position + shown)
+    return gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=total)

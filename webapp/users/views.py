@@ -1,0 +1,283 @@
+"""The users' pages."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+from sqlalchemy.exc import DBAPIError
+from werkzeug.wrappers import Response
+
+from webapp.access.guards import requires
+from webapp.access.identity import current_actor
+from webapp.access.permissions import ROLE_LABELS, Permission, Role
+from webapp.db import get_session
+from webapp.db.diagnosis import TOO_SLOW, diagnose
+from webapp.errors import Conflict, Invalid, Stale
+from webapp.listing.page import paginate
+from webapp.users import queries, services
+from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
+from webapp.users.models import User
+from webapp.users.table import build_heads, build_table, list_url
+from webapp.web.language import gettext
+from webapp.web.messages import tell
+from webapp.web.panels import collect_panels
+from webapp.web.times import format_ago
+
+blueprint = Blueprint("users", __name__, url_prefix="/users")
+
+LONGEST_BACK = 2000
+MOST_BACK_FIELDS = 12
+
+
+@blueprint.get("/")
+@requires(Permission.USERS_READ)
+def list_users() -> Response:
+    form = UserFilterForm(request.args)
+    if not form.validate():
+        return _show_list(form, empty="bad_filters", status=422)
+    filters = form.filters()
+    started = perf_counter()
+    try:
+        page = paginate(get_session(), queries.list_users(filters), form.page_request(request.args))
+    except DBAPIError as error:
+        if diagnose(error) is not TOO_SLOW:
+            raise
+        return _show_list(form, empty="too_slow", status=503)
+    took_ms = round((perf_counter() - started) * 1000)
+    here = request.query_string.decode("ascii", "replace")
+    table = build_table(page, form, words=filters.words, here=here[:LONGEST_BACK], took_ms=took_ms)
+    notice, empty = None, None
+    if page.had_bad_cursor:
+        notice = gettext(
+            "The link to that page was damaged or belongs to another sort. This is the first page."
+        )
+    if page.is_past_end:
+        empty = "past_end"
+        notice = gettext("Page %(number)s is past the end of the list.", number=form.page.data)
+    elif not page.rows:
+        empty = "no_match" if form.is_filtering else "no_users"
+    return _show_list(form, page=table, notice=notice, empty=empty)
+
+
+def _show_list(form: UserFilterForm, *, status: int = 200, **context: Any) -> Response:
+    state = {name: value for name, value in form.state().items() if name in {"sort", "page_size"}}
+    page = render_template(
+        "users/list.html",
+        **{"page": None, "notice": None, "empty": None, **context},
+        filters=form,
+        filters_active=form.is_filtering,
+        clear_url=list_url(state),
+        sort=form.sort.data,
+        heads=build_heads(form),
+        new_url=url_for("users.create_user") if current_actor().may(Permission.USERS_CREATE) else None,
+    )
+    return make_response(page, status)
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@requires(Permission.USERS_CREATE)
+def create_user() -> Response:
+    actor = current_actor()
+    form = UserForm(with_role=actor.may(Permission.USERS_SET_ROLE), with_link=True)
+    status = 422 if form.is_submitted() else 200
+    if form.validate_on_submit():
+        try:
+            user = services.create_user(
+                email=form.email.data,
+                full_name=form.full_name.data,
+                role=form.role.data if "role" in form else Role.MEMBER,
+                actor=actor,
+            )
+        except (Invalid, Conflict) as error:
+            form.show(error)
+            status = 422 if isinstance(error, Invalid) else 409
+        else:
+            tell(gettext("%(name)s is created.", name=user.display_name))
+            if form.create_link.data:  # 307: the browser posts on to where the link is made
+                return redirect(url_for("auth.create_password_link", user_id=user.id), 307)
+            return redirect(show_url(user, back_to()), 303)
+    return _show_form(form, None, status=status)
+
+
+@blueprint.get("/<int:user_id>")
+@requires(Permission.USERS_READ)
+def show_user(user_id: int) -> str:
+    user = queries.get_user(user_id)
+    actor = current_actor()
+    back = back_to()
+
+    def url_if(permission: Permission, endpoint: str) -> str | None:
+        allowed = actor.may(permission, on=user.role)
+        return url_for(endpoint, user_id=user.id, back=back or None) if allowed else None
+
+    can_set_status = actor.may(Permission.USERS_SET_STATUS, on=user.role)
+    return render_template(
+        "users/show.html",
+        user=user,
+        back=back,
+        back_url=back_url(user, back),
+        edit_url=url_if(Permission.USERS_EDIT, "users.edit_user"),
+        delete_url=url_if(Permission.USERS_DELETE, "users.delete_user") if actor.user_id != user.id else None,
+        can_set_status=can_set_status and actor.user_id != user.id,
+        can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role) and user.is_active,
+        can_sign_out=can_set_status,
+        panels=[Markup(html) for html in collect_panels("user", user)],  # noqa: S704 - our own templates
+    )
+
+
+@blueprint.route("/<int:user_id>/edit", methods=["GET", "POST"])
+@requires(Permission.USERS_EDIT)
+def edit_user(user_id: int) -> Response:
+    user = queries.get_user(user_id)
+    actor = current_actor()
+    actor.require(Permission.USERS_EDIT, on=user.role)
+    form = UserForm(obj=user, with_role=actor.may(Permission.USERS_SET_ROLE))
+    status = 422 if form.is_submitted() else 200
+    stale = None
+    if form.validate_on_submit():
+        try:
+            changed = services.update_user(
+                user,
+                version=form.version.data,
+                email=form.email.data,
+                full_name=form.full_name.data,
+                role=form.role.data if "role" in form else None,
+                actor=actor,
+            )
+        except Stale:
+            stale, status = Comparison.of(user, form), 409
+            form.version.data = user.version  # sent again, the form is about what the page shows now
+        except (Invalid, Conflict) as error:
+            form.show(error)
+            status = 422 if isinstance(error, Invalid) else 409
+        else:
+            name = user.display_name
+            tell(gettext("%(name)s is saved.", name=name) if changed else gettext("Nothing was changed."))
+            return redirect(after_save(user, back_to()), 303)
+    return _show_form(form, user, stale=stale, status=status)
+
+
+def _show_form(
+    form: UserForm, user: User | None, *, stale: Comparison | None = None, status: int
+) -> Response:
+    back = back_to()
+    page = render_template(
+        "users/form.html",
+        form=form,
+        user=user,
+        stale=stale,
+        back=back,
+        cancel_url=show_url(user, back) if user else list_back(back),
+    )
+    return make_response(page, status)
+
+
+@blueprint.post("/<int:user_id>/activate")
+@requires(Permission.USERS_SET_STATUS)
+def activate_user(user_id: int) -> Response:
+    user = queries.get_user(user_id)
+    if services.activate_user(user, actor=current_actor()):
+        undo = url_for("users.deactivate_user", user_id=user.id)
+        tell(gettext("%(name)s is active again.", name=user.display_name), undo_url=undo)
+    return redirect(show_url(user, back_to()), 303)
+
+
+@blueprint.post("/<int:user_id>/deactivate")
+@requires(Permission.USERS_SET_STATUS)
+def deactivate_user(user_id: int) -> Response:
+    user = queries.get_user(user_id)
+    if services.deactivate_user(user, actor=current_actor()):
+        undo = url_for("users.activate_user", user_id=user.id)
+        tell(
+            gettext("%(name)s is inactive and signed out everywhere.", name=user.display_name), undo_url=undo
+        )
+    return redirect(show_url(user, back_to()), 303)
+
+
+@blueprint.post("/<int:user_id>/sign-out")
+@requires(Permission.USERS_SET_STATUS)
+def sign_out_user(user_id: int) -> Response:
+    user = queries.get_user(user_id)
+    services.sign_out_everywhere(user, actor=current_actor())
+    tell(gettext("%(name)s is signed out everywhere.", name=user.display_name))
+    return redirect(show_url(user, back_to()), 303)
+
+
+@blueprint.route("/<int:user_id>/delete", methods=["GET", "POST"])
+@requires(Permission.USERS_DELETE)
+def delete_user(user_id: int) -> Response:
+    user = queries.get_user(user_id)
+    form = DeleteForm(obj=user)
+    back = back_to()
+    status = 200
+    if form.validate_on_submit():
+        try:
+            services.delete_user(user, version=form.version.data, actor=current_actor())
+        except (Stale, Conflict) as error:
+            form.show(error)
+            form.version.data = user.version
+            status = 409
+        else:
+            tell(gettext("%(name)s is deleted.", name=user.display_name))
+            return redirect(list_back(back), 303)
+    goes = [gettext("The profile: name, e-mail, role and dates."), *collect_panels("user deletion", user)]
+    page = render_template(
+        "users/delete.html", user=user, goes=goes, form=form, cancel_url=show_url(user, back), back=back
+    )
+    return make_response(page, status)
+
+
+class Difference(NamedTuple):
+    label: str
+    now: str
+    yours: str
+
+
+class Comparison(NamedTuple):
+    """What stands in the database now beside what a second editor typed."""
+
+    editor_line: str
+    changes: list[Difference]
+
+    @classmethod
+    def of(cls, user: User, form: UserForm) -> Comparison:
+        line = gettext("Somebody else saved this user %(when)s.", when=format_ago(user.updated_at))
+        typed = {name: form[name].data for name in ("full_name", "email", "role") if name in form}
+        changes = [
+            Difference(form[name].label.text, _shown(name, getattr(user, name)), _shown(name, value))
+            for name, value in typed.items()
+            if value != getattr(user, name)
+        ]
+        return cls(line, changes)
+
+
+def _shown(name: str, value: str) -> str:
+    return gettext(ROLE_LABELS[Role(value)]) if name == "role" else value
+
+
+def back_to() -> str:
+    """The list's state that the person came from, as a query string; anything else is dropped."""
+    text = request.values.get("back", "")[:LONGEST_BACK]
+    return urlencode(parse_qsl(text)[:MOST_BACK_FIELDS])
+
+
+def list_back(back: str) -> str:
+    return url_for("users.list_users") + (f"?{back}" if back else "")
+
+
+def back_url(user: User, back: str) -> str:
+    """The same list at the same row."""
+    return f"{list_back(back)}#u{user.id}"
+
+
+def show_url(user: User, back: str) -> str:
+    return url_for("users.show_user", user_id=user.id, back=back or None)
+
+
+def after_save(user: User, back: str) -> str:
+    """To the row in the list when one came from there, else to the user's page."""
+    return back_url(user, back) if back else show_url(user, back)

@@ -1,0 +1,64 @@
+"""The form that all forms are: translated, checked by the rules, showing the services' refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import Field, HiddenField, StringField, ValidationError
+from wtforms.i18n import get_translations
+
+from webapp.errors import DomainError, Invalid
+from webapp.web.language import current_language, explain, gettext
+
+LONGEST_VERSION = 9
+NO_VERSION = 0
+
+
+class Form(FlaskForm):
+    """CSRF is checked once for every unsafe request (extensions.csrf), so no form does it again."""
+
+    class Meta:
+        csrf = False
+
+        def get_translations(self, _form: object) -> Any:
+            return get_translations([current_language()])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self:
+            field.label.text = gettext(field.label.text)
+            if field.description:
+                field.description = gettext(field.description)
+            if isinstance(field, StringField) and field.data is None:  # not sent at all
+                field.data = ""
+
+    def show(self, error: DomainError) -> None:
+        """Put a service's refusal on the field it names, or on top of the form."""
+        if error.field is None or error.field not in self:
+            self.form_errors.append(explain(error))
+        else:
+            field = self[error.field]
+            field.errors = [*field.errors, explain(error)]
+
+
+def follows(rule: Callable[[str], object]) -> Callable[[FlaskForm, Field], None]:
+    """A validator that asks the same rule as the service will, so that all fields err at once."""
+
+    def check(_form: FlaskForm, field: Field) -> None:
+        try:
+            rule(field.data or "")
+        except Invalid as error:
+            raise ValidationError(explain(error)) from None
+
+    return check
+
+
+class VersionField(HiddenField):
+    """The version the editor saw; anything but a plain number counts as none he can have seen."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = valuelist[0] if valuelist else ""
+        is_number = text.isascii() and text.isdigit() and len(text) <= LONGEST_VERSION
+        self.data = int(text) if is_number else NO_VERSION

@@ -1,0 +1,52 @@
+"""What templates may use. A template asks nothing of the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g
+from jinja2 import StrictUndefined
+
+from webapp.access.identity import known_identity
+from webapp.access.permissions import ROLE_LABELS, Permission, Role
+from webapp.web import assets, language, messages, people, times
+
+
+def prepare_jinja(app: Flask) -> None:
+    environment: Any = app.jinja_env  # its i18n extension adds a method no type knows
+    environment.undefined = StrictUndefined
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.add_extension("jinja2.ext.i18n")
+    environment.install_gettext_callables(
+        language.gettext_of_template, language.ngettext_of_template, newstyle=True
+    )
+    environment.filters.update(
+        day=times.format_day,
+        moment=times.format_moment,
+        ago=times.format_ago,
+        utc=times.format_utc,
+        utc_title=times.format_utc_title,
+        number=times.format_number,
+        hue=people.hue,
+        initials=people.initials,
+        role_label=_role_label,
+    )
+    environment.globals.update(static_url=assets.static_url, messages=messages.take_messages, can=_can)
+    app.context_processor(_name_the_request)
+
+
+def _role_label(role: Role) -> str:
+    return language.gettext(ROLE_LABELS[role])
+
+
+def _can(permission: str) -> bool:
+    identity = known_identity()
+    return identity is not None and identity.may(Permission(permission))
+
+
+def _name_the_request() -> dict[str, Any]:
+    return {
+        "current_user": known_identity(),
+        "lang": language.current_language(),
+        "request_id": g.get("request_id", ""),
+    }

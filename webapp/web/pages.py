@@ -1,0 +1,124 @@
+"""Error pages: what happened, in plain words, and what to do next. None of them asks the database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from flask import Flask, Response, g, make_response, render_template, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from webapp.access.identity import known_identity
+from webapp.access.permissions import Permission
+from webapp.db.diagnosis import diagnose
+from webapp.errors import N_, Busy, Conflict, DomainError, Forbidden, Invalid, NotFound, Stale, Throttled
+from webapp.web.language import explain, gettext
+
+logger = logging.getLogger(__name__)
+
+STATUS: Mapping[type[DomainError], int] = {
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 409,
+    Stale: 409,
+    Invalid: 422,
+    Throttled: 429,
+    Busy: 503,
+}
+
+TITLES: Mapping[int, str] = {
+    400: N_("This request was not understood"),
+    403: N_("You may not do this"),
+    404: N_("There is nothing here"),
+    405: N_("This address cannot be used like that"),
+    409: N_("This cannot be done now"),
+    413: N_("This is too large"),
+    414: N_("This address is too long"),
+    422: N_("Something in it is not right"),
+    429: N_("Too many attempts"),
+    500: N_("Something broke on our side"),
+    503: N_("The service is busy"),
+}
+
+REMEDIES: Mapping[int, str] = {
+    400: N_("Go back and try again. If you followed a link, it may be damaged."),
+    403: N_("If you need this, ask an administrator to do it or to change your role."),
+    404: N_("It may have been deleted, or the link is mistyped. Search for it in the list."),
+    405: N_("Go back and use the buttons of the page."),
+    409: N_("Go back, look at the present state, and decide anew."),
+    413: N_("Send less at once: shorten the text, or split it into parts."),
+    414: N_("Go back and type a shorter search."),
+    422: N_("Go back and correct what is named above."),
+    429: N_("Wait a little, then try again."),
+    500: N_("Nothing was changed by halves. Try again; if it happens again, tell whoever runs this service."),
+    503: N_("Try again in a moment."),
+}
+
+
+def add_error_pages(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _show_http_error)
+    app.register_error_handler(DomainError, _show_domain_error)
+    app.register_error_handler(SQLAlchemyError, _show_database_error)
+    app.register_error_handler(Exception, _show_defect)
+
+
+def error_page(
+    status: int, *, title: str | None = None, text: str | None = None, remedy: str | None = None
+) -> Response:
+    """The page for ``status``; what is not given is said in general words."""
+    known = status if status in TITLES else 500 if status >= 500 else 400  # noqa: PLR2004
+    identity = known_identity()
+    actions = [(gettext("Go to the start page"), "/")]
+    if identity is not None and identity.may(Permission.USERS_READ):
+        actions = [(gettext("Search the users"), url_for("users.list_users"))]
+    page = render_template(
+        "errors/error.html",
+        layout="layout/base.html" if identity else "layout/plain.html",
+        code=status,
+        title=gettext(title or TITLES[known]),
+        text=text,
+        remedy=gettext(remedy or REMEDIES[known]),
+        actions=actions,
+    )
+    return make_response(page, status)
+
+
+def _show_http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400 and error.response is not None:  # noqa: PLR2004 - a redirect raised by the router
+        return make_response(error.response)
+    if status < 400:  # noqa: PLR2004
+        return make_response(error.get_response())
+    response = error_page(status)
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After", "Content-Range"}:
+            response.headers[name] = value
+    return response
+
+
+def _show_domain_error(error: DomainError) -> Response:
+    status = STATUS.get(type(error), 400)
+    response = error_page(status, text=explain(error))
+    if isinstance(error, Throttled):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _show_database_error(error: SQLAlchemyError) -> Response:
+    diagnosis = diagnose(error)
+    if diagnosis is None:
+        return _show_defect(error)
+    logger.error("%s: %s", diagnosis.title, str(error).partition("\n")[0])
+    response = error_page(diagnosis.status, title=diagnosis.title, remedy=diagnosis.remedy)
+    if diagnosis.is_passing:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _show_defect(error: Exception) -> Response:
+    logger.error("unexpected error on %s %s", request.method, request.url_rule, exc_info=error)
+    g.pop("language", None)
+    return error_page(500)

@@ -1,0 +1,18 @@
+"""How a person is drawn: the letters and the colour of the avatar."""
+
+from __future__ import annotations
+
+HUES = 12
+
+
+def initials(name: str) -> str:
+    """The first letters of the first and the last word; of an e-mail its first letter."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    if not words:
+        return name[:1].upper() or "?"
+    return words[0][0].upper() if len(words) == 1 else words[0][0].upper() + words[-1][0].upper()
+
+
+def hue(user_id: int) -> int:
+    """One of twelve, far apart for neighbours (CSS classes h0 to h11)."""
+    return user_id * 7 % HUES
