@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from webapp.config import Settings
 from webapp.errors import ConfigurationError
 
@@ -10,6 +12,10 @@ try:
     settings = Settings.from_environment()
 except ConfigurationError as error:
     raise SystemExit(f"Dossier does not start: {error}") from None
+
+# Workers inherit the master's modules: forget ours, so that a reload (HUP) serves only new code.
+for name in [name for name in sys.modules if name.partition(".")[0] == "webapp"]:
+    del sys.modules[name]
 
 wsgi_app = "wsgi:app"
 bind = settings.bind

@@ -193,7 +193,7 @@ SignedIn = Callable[..., Visitor]
 
 @pytest.fixture
 def signed_in(app: Flask, make_user: MakeUser) -> SignedIn:
-    """A browser with a person of the given role signed in, as ``signed_in("auditor")``."""
+    """Open a browser with somebody signed in; the first argument names the role."""
 
     def open_browser(role: str = "administrator", **columns: object) -> Visitor:
         name = f"{role.title()} Desk"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -42,14 +44,22 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a time without a zone cannot be stored: use datetime.now(UTC)")
+            raise ValueError("a time without a zone cannot be stored: use utc_now()")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """In one step: a list of users reads a hundred times."""
+        return _read_sqlite_time if dialect.name == "sqlite" else _read_postgres_time
+
+
+def _read_sqlite_time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")
+
+
+def _read_postgres_time(value: datetime | None) -> datetime | None:
+    """The connection's zone is UTC already (see db/session.py); this makes it the very same object type."""
+    return None if value is None else value.replace(tzinfo=UTC)
 
 
 def utc_now() -> datetime:

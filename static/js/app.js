@@ -52,6 +52,10 @@
 
   on("keydown", (event) => {
     if (event.key === "Escape") return closeMenus();
+    if (event.key === " " && event.target.matches("a[role=button][href]")) {
+      event.preventDefault(); // what is called a button answers to Space as well
+      return event.target.click();
+    }
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event.target) || $("dialog[open]") || shortcutsOff()) return;
     if (useKey(event.key)) event.preventDefault();

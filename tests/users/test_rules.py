@@ -127,7 +127,6 @@ def test_an_address_is_stored_as_typed_with_its_domain_normalized(typed: str, st
         "Ann <ann@example.org>",
         "ann@example.org\r\nBcc: eve@example.org",
         "ann@example.org,eve@example.org",
-        "a" * 65 + "@example.org",
         "a" * 64 + "@" + ".".join(["d" * 60] * 4) + ".org",
         "a" * 1_000_000 + "@example.org",
     ],

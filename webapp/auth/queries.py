@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import and_, bindparam, select
 
 from webapp.access.permissions import Role
 from webapp.auth.models import PasswordLink, SignInSession
@@ -14,44 +14,52 @@ from webapp.auth.rules import hash_token
 from webapp.config import Settings
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
-from webapp.extensions import utc_now
+from webapp.extensions import UtcDateTime, utc_now
 from webapp.listing.types import AnyRow
 from webapp.users.models import User
 from webapp.users.rules import email_key
 
 LINK_IS_DEAD = N_("This link was used already, has expired, or was replaced by a newer one.")
 
-SESSION_COLUMNS = (
-    SignInSession.id.label("session_id"),
-    SignInSession.last_seen_at,
-    User.id,
-    User.email,
-    User.full_name,
-    User.role,
-    User.language,
-    User.time_zone,
+
+# Every way to end a session is a condition here, so that it holds on every worker at once.
+_IS_ALIVE = and_(
+    SignInSession.epoch == User.session_epoch,
+    User.is_active.is_(True),
+    SignInSession.last_seen_at > bindparam("idle_since", type_=UtcDateTime),
+    SignInSession.created_at > bindparam("oldest", type_=UtcDateTime),
 )
 
 
-def _is_alive(settings: Settings) -> ColumnElement[bool]:
-    """Every way to end a session is a condition here, so that it holds on every worker at once."""
+def _limits(settings: Settings) -> dict[str, datetime]:
     now = utc_now()
-    return and_(
-        SignInSession.epoch == User.session_epoch,
-        User.is_active.is_(True),
-        SignInSession.last_seen_at > now - timedelta(minutes=settings.session_idle_minutes),
-        SignInSession.created_at > now - timedelta(hours=settings.session_absolute_hours),
+    return {
+        "idle_since": now - timedelta(minutes=settings.session_idle_minutes),
+        "oldest": now - timedelta(hours=settings.session_absolute_hours),
+    }
+
+
+# Asked on every request, so built once.
+_FIND_SESSION = (
+    select(
+        SignInSession.id.label("session_id"),
+        SignInSession.last_seen_at,
+        User.id,
+        User.email,
+        User.full_name,
+        User.role,
+        User.language,
+        User.time_zone,
     )
+    .join(User, User.id == SignInSession.user_id)
+    .where(SignInSession.token_hash == bindparam("token_hash"), _IS_ALIVE)
+)
 
 
 def find_session(token: str, settings: Settings) -> AnyRow | None:
-    """The living session with this token and its user, as SESSION_COLUMNS."""
-    statement = (
-        select(*SESSION_COLUMNS)
-        .join(User, User.id == SignInSession.user_id)
-        .where(SignInSession.token_hash == hash_token(token), _is_alive(settings))
-    )
-    return get_session().execute(statement).one_or_none()
+    """The living session with this token: its id, when it was last seen, and its user."""
+    parameters = {"token_hash": hash_token(token), **_limits(settings)}
+    return get_session().execute(_FIND_SESSION, parameters).one_or_none()
 
 
 def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:
@@ -59,10 +67,10 @@ def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:
     statement = (
         select(SignInSession)
         .join(User, User.id == SignInSession.user_id)
-        .where(SignInSession.user_id == user_id, _is_alive(settings))
+        .where(SignInSession.user_id == user_id, _IS_ALIVE)
         .order_by(SignInSession.last_seen_at.desc(), SignInSession.id.desc())
     )
-    return get_session().scalars(statement).all()
+    return get_session().scalars(statement, _limits(settings)).all()
 
 
 class Credentials(NamedTuple):

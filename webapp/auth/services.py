@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, may_sign_in
@@ -18,7 +18,7 @@ from webapp.extensions import utc_now
 from webapp.users import passwords
 from webapp.users.models import User
 from webapp.users.rules import LONGEST_PASSWORD, clean_password
-from webapp.users.services import record_sign_in, set_password, store_password
+from webapp.users.services import lock_user, record_sign_in, set_password, store_password
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
@@ -58,11 +58,16 @@ def _start_session(
 
 @atomic
 def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> str:
-    """Answer the token of a new session; the person's dead ones are swept away."""
+    """Answer the token of a new session; the person's dead ones are swept away.
+
+    Raises Invalid when the person was deleted while the password was compared.
+    """
     session = get_session()
+    if session.scalar(select(User.id).where(User.id == user_id).with_for_update()) is None:
+        raise Invalid(REFUSED)
     token = new_token()
     session.execute(
-        delete(SignInSession).where(SignInSession.user_id == user_id, SignInSession.epoch != epoch)
+        delete(SignInSession).where(SignInSession.user_id == user_id, SignInSession.epoch < epoch)
     )
     session.add(
         SignInSession(
@@ -128,7 +133,7 @@ def _reopen_session(user: User, *, address: str, user_agent: str) -> str:
 def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
     """Answer the token, to be shown once, and when it expires; an earlier link of the person dies."""
     session = get_session()
-    session.refresh(user, with_for_update=True)
+    lock_user(user)
     actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
     if not user.is_active:
         raise Conflict(N_("This user is inactive. Activate the user first."))

@@ -35,7 +35,7 @@ blueprint = Blueprint("auth", __name__)
 def sign_in() -> Response:
     home = url_for("web.show_home")
     next_url = safe_path(request.values.get("next", ""), home)
-    if request.method == "GET" and find_identity() is not None:
+    if request.method != "POST" and find_identity() is not None:
         return redirect(next_url, 303)
     form = SignInForm()
     resend = request.form.get("resend", "")

@@ -9,7 +9,7 @@ from webapp.listing.search import fold_character, pattern_of
 
 def mark_words(text: str, words: tuple[str, ...]) -> Markup:
     """``text`` escaped, with each match of the folded ``words`` in <mark>."""
-    spans = _find_spans(text, words)
+    spans = _find_spans(text, words) if words else []
     if not spans:
         return escape(text)
     parts: list[Markup] = []
@@ -23,8 +23,6 @@ def mark_words(text: str, words: tuple[str, ...]) -> Markup:
 
 def _find_spans(text: str, words: tuple[str, ...]) -> list[tuple[int, int]]:
     """Where the words stand in ``text``: sorted, without overlaps, as (start, end) of the original."""
-    if not words:
-        return []
     folded = [" "]
     origins = [0]  # origins[i]: which character of text gave the i-th folded character
     for index, character in enumerate(text):

@@ -73,7 +73,7 @@ class UserFilterForm(Form):
     created_from = DateField(N_("Created from"), validators=[Optional()])
     created_to = DateField(N_("Created to"), validators=[Optional()])
     sort = StringField(N_("Sort"))
-    page_size = SelectField(N_("Rows"), choices=[], validate_choice=False)
+    page_size = SelectField(N_("Rows"), choices=[], validate_choice=False, default=str(DEFAULT_SIZE))
     page = IntegerField(N_("Page"), validators=[Optional()])
 
     def __init__(self, arguments: MultiDict[str, str]) -> None:

@@ -65,7 +65,7 @@ def update_user(
 ) -> bool:
     """Change what is given and differs; tells whether anything did. ``version`` is what the editor saw."""
     administrators = lock_administrators() if role is not None else frozenset()
-    _lock(user)
+    lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
     values: dict[str, Any] = {}
     if email is not None:
@@ -89,7 +89,7 @@ def update_own_profile(
     user: User, *, full_name: str, language: str, time_zone: str, version: int, actor: Actor
 ) -> bool:
     """What everybody may change about himself; an empty language or zone means the browser's."""
-    _lock(user)
+    lock_user(user)
     if actor.user_id != user.id:
         raise Forbidden(N_("A profile can only be changed by its owner."))
     values = {
@@ -107,7 +107,7 @@ def update_own_profile(
 @atomic
 def activate_user(user: User, *, actor: Actor) -> bool:
     """Let the person in again; tells whether that changed anything."""
-    _lock(user)
+    lock_user(user)
     actor.require(Permission.USERS_SET_STATUS, on=user.role)
     if user.is_active:
         return False
@@ -119,7 +119,7 @@ def activate_user(user: User, *, actor: Actor) -> bool:
 def deactivate_user(user: User, *, actor: Actor) -> bool:
     """Shut the person out at once, on every device; tells whether that changed anything."""
     administrators = lock_administrators()
-    _lock(user)
+    lock_user(user)
     actor.require(Permission.USERS_SET_STATUS, on=user.role)
     if not user.is_active:
         return False
@@ -132,7 +132,7 @@ def deactivate_user(user: User, *, actor: Actor) -> bool:
 @atomic
 def delete_user(user: User, *, version: int, actor: Actor) -> None:
     administrators = lock_administrators()
-    _lock(user)
+    lock_user(user)
     actor.require(Permission.USERS_DELETE, on=user.role)
     _refuse_stale(user, version)
     _refuse_own(user, actor, N_("You cannot delete yourself. Ask another administrator."))
@@ -151,7 +151,7 @@ def set_password(user: User, *, password: str, actor: Actor, field: str = "new_p
 @atomic
 def store_password(user: User, *, hashed: str, actor: Actor) -> None:
     """The second half of set_password(), for a caller that hashed before its own transaction."""
-    _lock(user)
+    lock_user(user)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
     _apply(user, {"hashed_password": hashed, "session_epoch": user.session_epoch + 1})
@@ -159,7 +159,7 @@ def store_password(user: User, *, hashed: str, actor: Actor) -> None:
 
 @atomic
 def sign_out_everywhere(user: User, *, actor: Actor) -> None:
-    _lock(user)
+    lock_user(user)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_SET_STATUS, on=user.role)
     _set_aside(user, session_epoch=user.session_epoch + 1)
@@ -183,8 +183,8 @@ def insert_users(rows: Iterable[Mapping[str, Any]]) -> int:
     return len(complete)
 
 
-def _lock(user: User) -> None:
-    """Read the row anew and keep it from others until the transaction ends."""
+def lock_user(user: User) -> None:
+    """Read the row anew and keep it from others until the transaction ends. Raises NotFound."""
     try:
         get_session().refresh(user, with_for_update=True)
     except InvalidRequestError:

@@ -8,11 +8,10 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from flask import url_for
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from webapp.access.permissions import ROLE_LABELS, Role
 from webapp.errors import N_
-from webapp.extensions import utc_now
 from webapp.listing.counting import Count
 from webapp.listing.marks import mark_words
 from webapp.listing.page import LAST, Page
@@ -20,7 +19,7 @@ from webapp.listing.types import AnyRow
 from webapp.users.forms import DEFAULT_SORT, UserFilterForm
 from webapp.web.language import gettext
 from webapp.web.people import hue, initials
-from webapp.web.times import format_ago, format_day, format_number, format_utc, format_utc_title
+from webapp.web.times import current_clock, format_number, format_utc, format_utc_title
 
 HEADS = {
     "name": N_("Name"),
@@ -28,6 +27,7 @@ HEADS = {
     "created_at": N_("Created"),
     "last_sign_in_at": N_("Last sign-in"),
 }
+NEVER = ("", "", "")
 LATEST_FIRST = frozenset({"created_at", "last_sign_in_at"})
 
 
@@ -41,11 +41,13 @@ class Head(NamedTuple):
 
 
 class UserRow(NamedTuple):
+    """Every part is ready HTML: what people typed is escaped here, the rest cannot need it."""
+
     id: int
     url: str
     name: Markup
     email: Markup
-    initials: str
+    initials: Markup
     hue: int
     role: str
     is_active: bool
@@ -80,9 +82,9 @@ def list_url(state: dict[str, str], **where: str | None) -> str:
     return url_for("users.list_users") + (f"?{query}" if query else "")
 
 
-def build_heads(form: UserFilterForm) -> list[Head]:
+def build_heads(form: UserFilterForm) -> dict[str, Head]:
     state = form.state()
-    return [_head(name, label, state) for name, label in HEADS.items()]
+    return {name: _head(name, label, state) for name, label in HEADS.items()}
 
 
 def _head(name: str, label: str, state: dict[str, str]) -> Head:
@@ -125,7 +127,7 @@ def build_table(
 def _rows(rows: Iterable[AnyRow], words: tuple[str, ...], here: str) -> Iterable[UserRow]:
     prefix, suffix = url_for("users.list_users"), f"?back={quote(here, safe='')}" if here else ""
     labels = {role: "" if role is Role.MEMBER else gettext(label) for role, label in ROLE_LABELS.items()}
-    now = utc_now()
+    clock = current_clock()
     for user_id, full_name, email, role, is_active, is_invited, created_at, last_at, *_ in rows:
         name = full_name or email
         yield UserRow(
@@ -133,17 +135,15 @@ def _rows(rows: Iterable[AnyRow], words: tuple[str, ...], here: str) -> Iterable
             f"{prefix}{user_id}{suffix}",
             mark_words(name, words),
             mark_words(email, words),
-            initials(name),
+            escape(initials(name)),
             hue(user_id),
             labels[role],
             is_active,
             is_invited,
-            format_day(created_at),
+            clock.day(created_at),
             format_utc(created_at),
             format_utc_title(created_at),
-            format_ago(last_at, now) if last_at else "",
-            format_utc(last_at) if last_at else "",
-            format_utc_title(last_at) if last_at else "",
+            *((clock.ago(last_at), format_utc(last_at), format_utc_title(last_at)) if last_at else NEVER),
         )
 
 

@@ -39,12 +39,12 @@ def add_assets(app: Flask) -> None:
 
 def static_url(name: str) -> str:
     """The address of ``static/<name>``. Raises FileNotFoundError for a name that does not exist."""
-    return _url(name, _load(name, _stamp(name)).digest)
+    return _url(name, _stamp(name), request.script_root)
 
 
 @lru_cache(maxsize=256)
-def _url(name: str, digest: str) -> str:
-    return url_for("static", digest=digest, name=name)
+def _url(name: str, stamp: float, _script_root: str) -> str:
+    return url_for("static", digest=_load(name, stamp).digest, name=name)
 
 
 @requires(Permission.PUBLIC)

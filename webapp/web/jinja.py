@@ -16,9 +16,9 @@ def prepare_jinja(app: Flask) -> None:
     environment: Any = app.jinja_env  # its i18n extension adds a method no type knows
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.add_extension("jinja2.ext.i18n")
+    environment.add_extension("jinja2.ext.i18n")  # for {% trans %}
     environment.install_gettext_callables(
-        language.gettext_of_template, language.ngettext_of_template, newstyle=True
+        language.raw_gettext, language.raw_ngettext, newstyle=True
     )
     environment.filters.update(
         day=times.format_day,
@@ -31,6 +31,8 @@ def prepare_jinja(app: Flask) -> None:
         initials=people.initials,
         role_label=_role_label,
     )
+    # The extension's own _() formats and escapes every message, though most have nothing to fill in.
+    environment.globals.update(_=language.gettext_in_html, ngettext=language.ngettext_in_html)
     environment.globals.update(static_url=assets.static_url, messages=messages.take_messages, can=_can)
     app.context_processor(_name_the_request)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask import g, has_request_context, request
+from markupsafe import Markup, escape
 
 from webapp.access.identity import known_identity
 from webapp.errors import DomainError
@@ -49,16 +50,29 @@ def current_language() -> str:
 
 
 def forget_language() -> None:
-    """Choose anew: the person has just signed in or changed his profile."""
+    """Choose language and zone anew: the person has just signed in or changed his profile."""
     g.pop("language", None)
+    g.pop("clock", None)
+    g.pop("zone", None)
 
 
-def gettext_of_template(message: str) -> str:
-    """For Jinja's newstyle ``_()``, which fills in the parameters itself (and escapes them)."""
+def gettext_in_html(message: str, **params: object) -> str:
+    """For ``_()`` in templates: what is filled in is escaped, a plain text is left to autoescaping."""
+    translated = translations(current_language()).gettext(message)
+    return escape(translated) % params if params else translated
+
+
+def ngettext_in_html(singular: str, plural: str, number: int, **params: object) -> Markup:
+    translated = translations(current_language()).ngettext(singular, plural, number)
+    return escape(translated) % {"num": number, **params}
+
+
+def raw_gettext(message: str) -> str:
+    """For ``{% trans %}``, which fills in and escapes by itself."""
     return translations(current_language()).gettext(message)
 
 
-def ngettext_of_template(singular: str, plural: str, number: int) -> str:
+def raw_ngettext(singular: str, plural: str, number: int) -> str:
     return translations(current_language()).ngettext(singular, plural, number)
 
 

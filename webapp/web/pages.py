@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flask import Flask, Response, g, make_response, render_template, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from webapp.access.identity import known_identity
 from webapp.access.permissions import Permission
@@ -90,6 +90,11 @@ def _show_http_error(error: HTTPException) -> Response:
         return make_response(error.response)
     if status < 400:  # noqa: PLR2004
         return make_response(error.get_response())
+    if isinstance(error, SecurityError):  # for a foreign host no address can be made, so no page either
+        text = gettext(
+            "This host name is not served here. If you run this service: name it in TRUSTED_HOSTS."
+        )
+        return Response(f"{text}\n", status, content_type="text/plain; charset=utf-8")
     response = error_page(status)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "Content-Range"}:

@@ -1,0 +1,399 @@
+"""Signing in tells nothing to strangers; a link works once; a new password ends what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from sqlalchemy import delete, func, select, update
+from werkzeug.security import generate_password_hash
+
+from tests.conftest import PASSWORD, MakeUser, read_tables, read_user, user_maker
+from tests.racing import count_kinds, race
+from webapp.access.actor import Actor
+from webapp.access.permissions import Role
+from webapp.auth import services
+from webapp.auth.models import Attempts, PasswordLink, SignInSession
+from webapp.auth.queries import find_session, get_link_owner, get_own_session, list_sessions
+from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, hash_token
+from webapp.config import Settings
+from webapp.db import get_session
+from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
+from webapp.extensions import utc_now
+from webapp.users import services as users
+from webapp.users.models import User
+from webapp.users.passwords import verify_password
+from webapp.users.queries import get_user
+
+NEW_PASSWORD = "harbour candle meadow"
+ANN = "ann@example.org"
+
+
+def sign_in(email: str = ANN, password: str = PASSWORD) -> str:
+    return services.sign_in(email=email, password=password, address="192.0.2.1", user_agent="Test/1")
+
+
+def settings_of(app: Flask) -> Settings:
+    settings: Settings = app.extensions["settings"]
+    return settings
+
+
+def is_alive(app: Flask, token: str) -> bool:
+    return find_session(token, settings_of(app)) is not None
+
+
+def own_actor(user: User) -> Actor:
+    return Actor(user_id=user.id, name=user.display_name, role=user.role)
+
+
+@pytest.mark.parametrize("spelling", [ANN, "ANN@EXAMPLE.ORG", " ann@example.org "])
+def test_the_right_password_opens_a_session(app: Flask, make_user: MakeUser, spelling: str) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        token = sign_in(spelling)
+        found = find_session(token, settings_of(app))
+        assert found is not None
+        assert found.id == user.id
+        stored = get_session().scalars(select(SignInSession)).one()
+        assert stored.token_hash == hash_token(token)
+        assert (stored.address, stored.user_agent) == ("192.0.2.1", "Test/1")
+    signed_in = read_user(app, user.id)
+    assert signed_in is not None
+    assert signed_in.last_sign_in_at is not None
+    assert signed_in.version == user.version
+
+
+@pytest.mark.parametrize(
+    ("columns", "password"),
+    [
+        (None, PASSWORD),
+        ({"role": Role.AUDITOR}, "wrong password"),
+        ({"role": Role.AUDITOR}, ""),
+        ({"role": Role.AUDITOR, "is_active": False}, PASSWORD),
+        ({"role": Role.MEMBER}, PASSWORD),
+        ({"role": Role.AUDITOR, "hashed_password": None}, PASSWORD),
+        ({"role": Role.AUDITOR, "hashed_password": None}, ""),
+        ({"role": Role.AUDITOR, "hashed_password": "bcrypt$old$hash"}, PASSWORD),
+    ],
+    ids=["unknown", "wrong", "empty", "inactive", "member", "invited", "invited and empty", "damaged hash"],
+)
+def test_a_refusal_never_says_why(
+    context: Flask, make_user: MakeUser, columns: dict[str, object] | None, password: str
+) -> None:
+    if columns is not None:
+        make_user(email=ANN, **columns)
+    with pytest.raises(Invalid) as refusal:
+        sign_in(password=password)
+    assert (refusal.value.message, refusal.value.field) == (services.REFUSED, None)
+    assert get_session().scalar(select(func.count()).select_from(SignInSession)) == 0
+
+
+def test_guessing_ends_after_ten_even_with_the_right_password(context: Flask, make_user: MakeUser) -> None:
+    make_user(email=ANN, role=Role.AUDITOR)
+    for _ in range(MOST_PER_ACCOUNT):
+        with pytest.raises(Invalid):
+            sign_in(password="")
+    with pytest.raises(Throttled):
+        sign_in()
+
+
+def test_a_success_forgets_the_failures_before_it(context: Flask, make_user: MakeUser) -> None:
+    make_user(email=ANN, role=Role.AUDITOR)
+    with pytest.raises(Invalid):
+        sign_in(password="")
+    sign_in()
+    assert get_session().scalars(select(Attempts.tried)).all() == [2], "the address's alone"
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    [
+        generate_password_hash(PASSWORD, method="scrypt:1024:8:1"),
+        generate_password_hash(PASSWORD, method="pbkdf2:sha256:1000"),
+        PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD),
+    ],
+    ids=["scrypt", "pbkdf2", "weak argon2"],
+)
+def test_an_old_hash_is_renewed_by_signing_in(app: Flask, make_user: MakeUser, hashed: str) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR, hashed_password=hashed)
+    with app.app_context():
+        token = sign_in()
+        assert is_alive(app, token)
+    renewed = read_user(app, user.id)
+    assert renewed is not None
+    assert renewed.hashed_password is not None
+    assert renewed.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert verify_password(renewed.hashed_password, PASSWORD)
+    assert (renewed.version, renewed.session_epoch) == (user.version, user.session_epoch)
+
+
+def test_a_hash_of_today_stays(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        sign_in()
+    same = read_user(app, user.id)
+    assert same is not None
+    assert same.hashed_password == user.hashed_password
+
+
+def test_a_session_under_an_epoch_that_ended_meanwhile_is_born_dead(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    """The password was right when it was compared, but was changed before the session began."""
+    user = make_user(role=Role.AUDITOR)
+    with app.app_context():
+        users.sign_out_everywhere(get_user(user.id), actor=actor)
+        token = services.open_session(user_id=user.id, epoch=0, address="", user_agent="")
+        assert not is_alive(app, token)
+
+
+def test_a_session_for_somebody_deleted_meanwhile_is_no_defect(app: Flask, make_user: MakeUser) -> None:
+    """Between the comparison and the session lies the slow part; the account may be gone after it."""
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    found = services.Credentials(user.id + 1, user.hashed_password, user.role, True, 0)
+    with app.app_context(), pytest.raises(Invalid):
+        services._start_session(found, email=ANN, address="", user_agent="", rehashed_password=None)
+
+
+def test_opening_a_session_sweeps_the_dead_ones_away(app: Flask, make_user: MakeUser, actor: Actor) -> None:
+    user = make_user(role=Role.AUDITOR)
+    with app.app_context():
+        for _ in range(3):
+            services.open_session(user_id=user.id, epoch=0, address="", user_agent="")
+        users.sign_out_everywhere(get_user(user.id), actor=actor)
+        services.open_session(user_id=user.id, epoch=1, address="", user_agent="")
+        assert get_session().scalars(select(SignInSession.epoch)).all() == [1]
+
+
+def test_a_session_that_is_born_dead_sweeps_no_living_one_away(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        alive = change_password(user)
+        services.open_session(user_id=user.id, epoch=0, address="", user_agent="")
+        assert is_alive(app, alive)
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "é" * 5000, "<script>"], ids=lambda text: text[:8])
+def test_long_headers_fit(context: Flask, make_user: MakeUser, text: str) -> None:
+    user = make_user(role=Role.AUDITOR)
+    services.open_session(user_id=user.id, epoch=0, address=text, user_agent=text)
+    assert get_session().scalars(select(SignInSession.user_agent)).one() == text[:300]
+
+
+def test_signing_out_ends_this_session_alone(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        one, other = (
+            services.open_session(user_id=user.id, epoch=0, address="", user_agent="") for _ in range(2)
+        )
+        services.sign_out(one)
+        services.sign_out("no such token")
+        assert (is_alive(app, one), is_alive(app, other)) == (False, True)
+
+
+def test_only_ones_own_devices_can_be_signed_out(app: Flask, make_user: MakeUser) -> None:
+    ann, bob = make_user(role=Role.AUDITOR), make_user(role=Role.AUDITOR)
+    with app.app_context():
+        tokens = [services.open_session(user_id=ann.id, epoch=0, address="", user_agent="") for _ in range(3)]
+        bobs = services.open_session(user_id=bob.id, epoch=0, address="", user_agent="")
+        sessions = list_sessions(ann.id, settings_of(app))
+        assert [session.user_id for session in sessions] == [ann.id] * 3
+        with pytest.raises(NotFound):
+            get_own_session(sessions[0].id, bob.id)
+        with pytest.raises(NotFound):
+            services.revoke_session(sessions[0], actor=own_actor(bob))
+        kept = find_session(tokens[0], settings_of(app))
+        assert kept is not None
+        assert services.revoke_other_sessions(keep=kept.session_id, actor=own_actor(ann)) == 2
+        assert [is_alive(app, token) for token in (*tokens, bobs)] == [True, False, False, True]
+        services.revoke_session(get_own_session(kept.session_id, ann.id), actor=own_actor(ann))
+        assert not is_alive(app, tokens[0])
+
+
+def change_password(user: User, current: str = PASSWORD, new: str = NEW_PASSWORD) -> str:
+    return services.change_password(
+        get_user(user.id), current=current, new=new, address="192.0.2.1", user_agent="", actor=own_actor(user)
+    )
+
+
+def test_a_changed_password_ends_every_other_session(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        before = sign_in()
+        after = change_password(user)
+        assert (is_alive(app, before), is_alive(app, after)) == (False, True)
+        with pytest.raises(Invalid):
+            sign_in(password=PASSWORD)
+        assert is_alive(app, sign_in(password=NEW_PASSWORD))
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "field"),
+    [("wrong", NEW_PASSWORD, "current_password"), (PASSWORD, "short", "new_password")],
+)
+def test_a_refused_change_leaves_the_password(
+    app: Flask, make_user: MakeUser, current: str, new: str, field: str
+) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        token = services.open_session(user_id=user.id, epoch=0, address="", user_agent="")
+        with pytest.raises(Invalid) as refusal:
+            change_password(user, current, new)
+        assert refusal.value.field == field
+        assert is_alive(app, token)
+    same = read_user(app, user.id)
+    assert same is not None
+    assert same.hashed_password == user.hashed_password
+
+
+def test_the_present_password_cannot_be_guessed_there_either(context: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    for _ in range(MOST_PER_ACCOUNT):
+        with pytest.raises(Invalid):
+            change_password(user, current="")
+    with pytest.raises(Throttled):
+        change_password(user)
+
+
+def make_link(user: User, actor: Actor) -> str:
+    token, expires_at = services.create_password_link(get_user(user.id), actor=actor)
+    assert abs(expires_at - utc_now() - LINK_LIFETIME) < timedelta(minutes=1)
+    return token
+
+
+def test_a_link_sets_a_password_once(app: Flask, make_user: MakeUser, actor: Actor) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR, hashed_password=None)
+    with app.app_context():
+        token = make_link(user, actor)
+        assert get_session().scalars(select(PasswordLink.token_hash)).all() == [hash_token(token)]
+        assert services.use_password_link(token, password=NEW_PASSWORD).id == user.id
+        assert is_alive(app, sign_in(password=NEW_PASSWORD))
+        with pytest.raises(NotFound):
+            services.use_password_link(token, password="another candle meadow")
+
+
+def test_a_link_ends_the_sessions_and_the_throttle_of_before(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        before = sign_in()
+        for _ in range(MOST_PER_ACCOUNT):
+            with pytest.raises(Invalid):
+                sign_in(password="")
+        services.use_password_link(make_link(user, actor), password=NEW_PASSWORD)
+        assert not is_alive(app, before)
+        assert is_alive(app, sign_in(password=NEW_PASSWORD))
+
+
+def test_a_weak_password_does_not_use_the_link_up(context: Flask, make_user: MakeUser, actor: Actor) -> None:
+    token = make_link(make_user(email="ann.lee@example.org"), actor)
+    for weak in ("short", "ann.lee is my name"):
+        with pytest.raises(Invalid) as refusal:
+            services.use_password_link(token, password=weak)
+        assert refusal.value.field == "new_password"
+    services.use_password_link(token, password=NEW_PASSWORD)
+
+
+def expire_link(_user: User, _actor: Actor) -> None:
+    get_session().execute(update(PasswordLink).values(expires_at=utc_now() - timedelta(seconds=1)))
+    get_session().commit()
+
+
+ENDS: dict[str, Callable[[User, Actor], object]] = {
+    "a new e-mail": lambda user, actor: users.update_user(
+        user, version=user.version, email="other@example.org", actor=actor
+    ),
+    "a newer link": lambda user, actor: services.create_password_link(user, actor=actor),
+    "its time": expire_link,
+    "deactivation": lambda user, actor: users.deactivate_user(user, actor=actor),
+    "a new password": lambda user, actor: users.set_password(user, password=PASSWORD, actor=actor),
+    "deletion": lambda user, actor: users.delete_user(user, version=user.version, actor=actor),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_link_dies_with(app: Flask, make_user: MakeUser, actor: Actor, end: str) -> None:
+    user = make_user(email=ANN)
+    with app.app_context():
+        token = make_link(user, actor)
+        assert get_link_owner(token).id == user.id
+        ENDS[end](get_user(user.id), actor)
+        with pytest.raises(NotFound):
+            get_link_owner(token)
+        with pytest.raises(NotFound):
+            services.use_password_link(token, password=NEW_PASSWORD)
+
+
+def test_a_link_survives_another_spelling_of_the_address_and_an_edit_of_the_name(
+    context: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    user = make_user(email=ANN)
+    token = make_link(user, actor)
+    users.update_user(get_user(user.id), version=1, email="ANN@example.org", full_name="New", actor=actor)
+    assert get_link_owner(token).id == user.id
+
+
+@pytest.mark.parametrize("token", ["", "x", "\0", "\ud800", "x" * 100_000], ids=lambda text: ascii(text[:4]))
+def test_a_made_up_link_opens_nothing(context: Flask, make_user: MakeUser, actor: Actor, token: str) -> None:
+    make_link(make_user(), actor)
+    with pytest.raises(NotFound):
+        services.use_password_link(token, password=NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR])
+@pytest.mark.parametrize("target", list(Role))
+def test_who_may_not_make_links_makes_none(app: Flask, make_user: MakeUser, role: Role, target: Role) -> None:
+    user = make_user(role=target)
+    with app.app_context(), pytest.raises(Forbidden):
+        make_link(user, Actor(user_id=1_000_000, name="", role=role))
+    assert read_tables(app)["password_links"] == []
+
+
+@pytest.mark.parametrize("target", [Role.AUDITOR, Role.SUPPORT, Role.ADMINISTRATOR])
+def test_support_makes_links_for_members_only(app: Flask, make_user: MakeUser, target: Role) -> None:
+    support = Actor(user_id=1_000_000, name="", role=Role.SUPPORT)
+    member, staff = make_user(), make_user(role=target)
+    with app.app_context():
+        make_link(member, support)
+        with pytest.raises(Forbidden):
+            make_link(staff, support)
+
+
+def test_a_person_deleted_meanwhile_gets_no_link(app: Flask, make_user: MakeUser, actor: Actor) -> None:
+    user = make_user()
+    with app.app_context():
+        read_before = get_user(user.id)
+        get_session().execute(delete(User).where(User.id == user.id))
+        get_session().commit()
+        with pytest.raises(NotFound):
+            services.create_password_link(read_before, actor=actor)
+
+
+def test_an_inactive_person_gets_no_link(context: Flask, make_user: MakeUser, actor: Actor) -> None:
+    with pytest.raises(Conflict):
+        make_link(make_user(is_active=False), actor)
+
+
+def test_a_link_used_by_many_at_once_works_for_one(file_app: Flask, hashed_password: str) -> None:
+    user = user_maker(file_app, hashed_password)(email=ANN)
+    with file_app.app_context():
+        token = make_link(user, Actor.command_line())
+
+    def use() -> object:
+        return services._spend_link(token, hashed=hashed_password)
+
+    assert count_kinds(race(file_app, *[use] * 16)) == {User: 1, NotFound: 15}
+    used = read_user(file_app, user.id)
+    assert used is not None
+    assert (used.session_epoch, used.version) == (1, 2)
+
+
+def test_many_who_make_a_link_at_once_leave_one(file_app: Flask, hashed_password: str) -> None:
+    user = user_maker(file_app, hashed_password)(email=ANN)
+    outcomes = race(file_app, *[lambda: make_link(user, Actor.command_line())] * 8)
+    assert count_kinds(outcomes) == {str: 8}
+    assert len(read_tables(file_app)["password_links"]) == 1
