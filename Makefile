@@ -61,10 +61,10 @@ $(VENV)/bin/python:
 
 $(VENV)/for-run: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing into $(VENV)"
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/for-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), with what the tests need"
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/for-run

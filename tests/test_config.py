@@ -265,9 +265,9 @@ def test_the_process_s_environment_is_read_over_the_env_file(
 
 
 def run_python(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """In a copy of the house without an ``.env``, with nothing in the environment but ``variables``."""
-    for name in ("webapp", "migrations", "templates", "static"):
-        (folder / name).symlink_to(ROOT / name)
+    """In a copy of the house, where no ``.env`` lies, with nothing in the environment but ``variables``."""
+    for name in ("webapp", "templates", "static"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("wsgi.py", "gunicorn.conf.py"):
         shutil.copy(ROOT / name, folder)
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **variables}
@@ -279,16 +279,11 @@ def run_python(code: str, folder: Path, **variables: str) -> subprocess.Complete
 @pytest.mark.parametrize(
     "code", ["import wsgi", "import runpy; runpy.run_path('gunicorn.conf.py')"], ids=["wsgi", "gunicorn"]
 )
-@pytest.mark.parametrize("missing", ["SECRET_KEY", "DATABASE_URL", "TRUSTED_HOSTS", None])
-def test_a_server_that_cannot_start_says_why_in_one_line(
-    tmp_path: Path, code: str, missing: str | None
-) -> None:
-    variables = {k: v for k, v in PRODUCTION.items() if k != missing} if missing else {}
-    done = run_python(code, tmp_path, **variables)
-    assert done.returncode == 1
-    assert done.stdout == ""
+def test_a_server_that_cannot_start_says_why_in_one_line(tmp_path: Path, code: str) -> None:
+    done = run_python(code, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"Dossier does not start: {missing or 'DATABASE_URL'} is not set: set it to ")
+    assert line.startswith("Dossier does not start: DATABASE_URL is not set: set it to ")
 
 
 def test_a_server_with_all_it_needs_starts_without_asking_the_database(tmp_path: Path) -> None:

@@ -23,14 +23,14 @@ NARROW_SPACE = "\u202f"
 Key = tuple[str, ...]
 
 
-def key_of(message: str | list[str] | tuple[str, ...]) -> Key:
-    return (message,) if isinstance(message, str) else tuple(message)
+def key_of(message: str | list[str] | tuple[str, ...] | None) -> Key:
+    return tuple(message) if isinstance(message, (list, tuple)) else (message or "",)
 
 
 @cache
 def read_source() -> dict[Key, str]:
     """Each text that may be shown → where it stands first."""
-    found = {}
+    found: dict[Key, str] = {}
     for name, line, message, _comments, _context in extract_from_dir(
         ROOT, METHODS, options_map=OPTIONS, keywords=KEYWORDS
     ):

@@ -22,7 +22,7 @@ from webapp.users.models import User
 from webapp.users.queries import get_user
 from webapp.users.rules import time_zones
 from webapp.users.services import update_own_profile
-from webapp.users.views import back_to, show_url
+from webapp.users.urls import back_to, show_url
 from webapp.web.language import forget_language, gettext, ngettext
 from webapp.web.messages import tell
 from webapp.web.resend import open_form

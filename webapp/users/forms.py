@@ -115,7 +115,7 @@ class UserFilterForm(Form):
             raise ValidationError(gettext("Sort by one of: %(choices)s.", choices=", ".join(SORTS)))
 
     def validate_page(self, field: IntegerField) -> None:
-        if not 1 <= field.data <= FURTHEST_ROW:
+        if field.data is not None and not 1 <= field.data <= FURTHEST_ROW:
             raise ValidationError(gettext("Pages are counted from 1."))
 
     def filters(self) -> UserFilters:

@@ -69,7 +69,9 @@ def clean_email(value: str) -> str:
 
 def email_key(email: str) -> str:
     """Two addresses with the same key are the same mailbox to a person: case and width do not count."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email.strip()).casefold())
+    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email.strip()).casefold())
+    # What no address holds and no database takes may still be typed into a search for one.
+    return key.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def clean_role(value: str) -> Role:

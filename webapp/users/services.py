@@ -75,11 +75,11 @@ def update_user(
     if role is not None:
         values["role"] = rules.clean_role(role)
     changes = {name: value for name, value in values.items() if getattr(user, name) != value}
+    if not changes:  # also of a stale version: a form sent twice is no conflict with oneself
+        return False
     _refuse_stale(user, version)
     if "role" in changes:
         _check_role_change(user, changes["role"], administrators, actor)
-    if not changes:
-        return False
     _apply(user, changes)
     return True
 
@@ -97,9 +97,9 @@ def update_own_profile(
         "language": rules.clean_language(language),
         "time_zone": rules.clean_time_zone(time_zone),
     }
-    _refuse_stale(user, version)
     changes = {name: value for name, value in values.items() if getattr(user, name) != value}
     if changes:
+        _refuse_stale(user, version)
         _apply(user, changes)
     return bool(changes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from flask import url_for
 from markupsafe import Markup, escape
@@ -17,9 +17,10 @@ from webapp.listing.marks import mark_words
 from webapp.listing.page import LAST, Page
 from webapp.listing.types import AnyRow
 from webapp.users.forms import DEFAULT_SORT, UserFilterForm
+from webapp.users.urls import list_url
 from webapp.web.language import gettext
 from webapp.web.people import hue, initials
-from webapp.web.times import current_clock, format_number, format_utc, format_utc_title
+from webapp.web.times import current_clock, format_number, utc_texts
 
 HEADS = {
     "name": N_("Name"),
@@ -75,11 +76,6 @@ class Table:
     next_url: str | None
     last_url: str | None
     jump_hidden: list[tuple[str, str]]
-
-
-def list_url(state: dict[str, str], **where: str | None) -> str:
-    query = urlencode({**state, **{name: value for name, value in where.items() if value}})
-    return url_for("users.list_users") + (f"?{query}" if query else "")
 
 
 def build_heads(form: UserFilterForm) -> dict[str, Head]:
@@ -141,9 +137,8 @@ def _rows(rows: Iterable[AnyRow], words: tuple[str, ...], here: str) -> Iterable
             is_active,
             is_invited,
             clock.day(created_at),
-            format_utc(created_at),
-            format_utc_title(created_at),
-            *((clock.ago(last_at), format_utc(last_at), format_utc_title(last_at)) if last_at else NEVER),
+            *utc_texts(created_at),
+            *((clock.ago(last_at), *utc_texts(last_at)) if last_at else NEVER),
         )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -13,24 +12,22 @@ from werkzeug.wrappers import Response
 
 from webapp.access.guards import requires
 from webapp.access.identity import current_actor
-from webapp.access.permissions import ROLE_LABELS, Permission, Role
+from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
 from webapp.db.diagnosis import TOO_SLOW, diagnose
 from webapp.errors import Conflict, Invalid, Stale
 from webapp.listing.page import paginate
 from webapp.users import queries, services
+from webapp.users.comparison import Comparison
 from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
 from webapp.users.models import User
-from webapp.users.table import build_heads, build_table, list_url
+from webapp.users.table import build_heads, build_table
+from webapp.users.urls import LONGEST_BACK, after_save, back_to, back_url, list_back, list_url, show_url
 from webapp.web.language import gettext
 from webapp.web.messages import tell
 from webapp.web.panels import collect_panels
-from webapp.web.times import format_ago
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
-
-LONGEST_BACK = 2000
-MOST_BACK_FIELDS = 12
 
 
 @blueprint.get("/")
@@ -229,55 +226,3 @@ def delete_user(user_id: int) -> Response:
         "users/delete.html", user=user, goes=goes, form=form, cancel_url=show_url(user, back), back=back
     )
     return make_response(page, status)
-
-
-class Difference(NamedTuple):
-    label: str
-    now: str
-    yours: str
-
-
-class Comparison(NamedTuple):
-    """What stands in the database now beside what a second editor typed."""
-
-    editor_line: str
-    changes: list[Difference]
-
-    @classmethod
-    def of(cls, user: User, form: UserForm) -> Comparison:
-        line = gettext("Somebody else saved this user %(when)s.", when=format_ago(user.updated_at))
-        typed = {name: form[name].data for name in ("full_name", "email", "role") if name in form}
-        changes = [
-            Difference(form[name].label.text, _shown(name, getattr(user, name)), _shown(name, value))
-            for name, value in typed.items()
-            if value != getattr(user, name)
-        ]
-        return cls(line, changes)
-
-
-def _shown(name: str, value: str) -> str:
-    return gettext(ROLE_LABELS[Role(value)]) if name == "role" else value
-
-
-def back_to() -> str:
-    """The list's state that the person came from, as a query string; anything else is dropped."""
-    text = request.values.get("back", "")[:LONGEST_BACK]
-    return urlencode(parse_qsl(text)[:MOST_BACK_FIELDS])
-
-
-def list_back(back: str) -> str:
-    return url_for("users.list_users") + (f"?{back}" if back else "")
-
-
-def back_url(user: User, back: str) -> str:
-    """The same list at the same row."""
-    return f"{list_back(back)}#u{user.id}"
-
-
-def show_url(user: User, back: str) -> str:
-    return url_for("users.show_user", user_id=user.id, back=back or None)
-
-
-def after_save(user: User, back: str) -> str:
-    """To the row in the list when one came from there, else to the user's page."""
-    return back_url(user, back) if back else show_url(user, back)

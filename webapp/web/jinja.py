@@ -17,9 +17,7 @@ def prepare_jinja(app: Flask) -> None:
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.add_extension("jinja2.ext.i18n")  # for {% trans %}
-    environment.install_gettext_callables(
-        language.raw_gettext, language.raw_ngettext, newstyle=True
-    )
+    environment.install_gettext_callables(language.raw_gettext, language.raw_ngettext, newstyle=True)
     environment.filters.update(
         day=times.format_day,
         moment=times.format_moment,

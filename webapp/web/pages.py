@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flask import Flask, Response, g, make_response, render_template, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from webapp.access.identity import known_identity
 from webapp.access.permissions import Permission
@@ -95,6 +95,8 @@ def _show_http_error(error: HTTPException) -> Response:
             "This host name is not served here. If you run this service: name it in TRUSTED_HOSTS."
         )
         return Response(f"{text}\n", status, content_type="text/plain; charset=utf-8")
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, SQLAlchemyError):
+        return _show_database_error(error.original_exception)  # the handler of another error met it
     response = error_page(status)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "Content-Range"}:

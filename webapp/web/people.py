@@ -7,10 +7,10 @@ HUES = 12
 
 def initials(name: str) -> str:
     """The first letters of the first and the last word; of an e-mail its first letter."""
-    words = [word for word in name.split() if word[0].isalnum()]
-    if not words:
+    letters = [word[0] for word in name.split() if word[0].isalnum()]
+    if not letters:
         return name[:1].upper() or "?"
-    return words[0][0].upper() if len(words) == 1 else words[0][0].upper() + words[-1][0].upper()
+    return (letters[0] if len(letters) == 1 else letters[0] + letters[-1]).upper()
 
 
 def hue(user_id: int) -> int:

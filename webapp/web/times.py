@@ -42,7 +42,7 @@ class Clock:
         local = moment.astimezone(self.zone)
         return f"{local.day} {self.months[local.month - 1]} {local.year}, {local.hour:02}:{local.minute:02}"
 
-    def ago(self, moment: datetime) -> str:
+    def ago(self, moment: datetime) -> str:  # noqa: PLR0911 - one answer for each distance
         """2 minutes ago, yesterday, 3 days ago; the day when longer ago than a week."""
         seconds = (self.now - moment).total_seconds()
         if seconds > WEEK_DAYS * 24 * HOUR:  # most are: answered first
@@ -111,13 +111,18 @@ def format_ago(moment: datetime) -> str:
     return current_clock().ago(moment)
 
 
+def utc_texts(moment: datetime) -> tuple[str, str]:
+    """For <time>: its datetime 2021-03-12T09:41:00Z and its title 2021-03-12 09:41:00 UTC."""
+    text = moment.isoformat()[:19]
+    return f"{text}Z", f"{text[:10]} {text[11:]} UTC"
+
+
 def format_utc(moment: datetime) -> str:
-    """For <time datetime>: 2021-03-12T09:41:00Z."""
-    return f"{moment.isoformat()[:19]}Z"
+    return utc_texts(moment)[0]
 
 
 def format_utc_title(moment: datetime) -> str:
-    return f"{moment.isoformat(' ')[:19]} UTC"
+    return utc_texts(moment)[1]
 
 
 def format_number(number: int) -> str:

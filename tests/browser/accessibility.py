@@ -1,0 +1,38 @@
+"""axe-core on the page as it stands, and whether it fits a narrow window."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+from playwright.sync_api import Page
+
+NARROW, ZOOMED, WIDE = 320, 640, 1280  # 640 is a window of 1280 at 200 %
+HEIGHT = 800
+
+# WCAG 2.2 AA and axe's own advice; some rules of 2.2 are off unless asked for by tag.
+RUN = """() => axe.run(document, {
+  resultTypes: ["violations"],
+  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}).then(({ violations }) => violations.flatMap(({ id, nodes }) =>
+  nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`)))"""
+
+
+@lru_cache
+def axe_script() -> str:
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+def find_violations(page: Page) -> list[str]:
+    """What axe objects to, one line for each element."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(axe_script())
+    violations: list[str] = page.evaluate(RUN)
+    return violations
+
+
+def overflow(page: Page, width: int) -> int:
+    """By how many pixels the document is wider than a window of ``width``."""
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    wider: int = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    return max(wider, 0)

@@ -1,0 +1,50 @@
+"""The served application as the browser tests know it: its address, and the database behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+
+from tests.conftest import MakeUser
+from webapp.access.actor import Actor
+from webapp.access.permissions import Role
+from webapp.auth.services import open_session
+from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.services import sign_out_everywhere, update_user
+
+TERMINAL = Actor.command_line()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    url: str
+    app: Flask
+    make_user: MakeUser
+
+    def add_administrator(self) -> User:
+        return self.make_user(full_name="Ada Administrator", role=Role.ADMINISTRATOR)
+
+    def session_cookie(self, user: User) -> dict[str, Any]:
+        """What a browser holds in which ``user`` has signed in."""
+        with self.app.app_context():
+            token = open_session(
+                user_id=user.id, epoch=user.session_epoch, address="127.0.0.1", user_agent="Test/1"
+            )
+        serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        assert serializer is not None
+        value = serializer.dumps({"token": token})
+        return {"name": self.app.config["SESSION_COOKIE_NAME"], "value": value, "url": self.url}
+
+    def end_sessions(self, user: User) -> None:
+        with self.app.app_context():
+            sign_out_everywhere(get_user(user.id), actor=TERMINAL)
+
+    def rename(self, user: User, full_name: str) -> None:
+        """Somebody else saves this user."""
+        with self.app.app_context():
+            current = get_user(user.id)
+            update_user(current, full_name=full_name, version=current.version, actor=TERMINAL)

@@ -1,0 +1,338 @@
+"""Every page, in every state it can be seen in: accessible in light and dark, and never wider than the window.
+
+The console and the content security policy are watched in all browser tests, see conftest.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.accessibility import NARROW, WIDE, ZOOMED, find_violations, overflow
+from tests.browser.conftest import OpenPage
+from tests.browser.desk import Desk
+from tests.conftest import PASSWORD
+from webapp.access.permissions import Role
+from webapp.users.models import User
+
+# Long words of a name must wrap too.
+LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh Llanfairpwllgwyngyllgogerychwyrndrobwll"
+LONG_EMAIL = "averyveryveryveryverylongaddresswithnobreakinitatallanywhere{}@example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A browser, and a member with a long name to look at."""
+
+    desk: Desk
+    page: Page
+    admin: User
+    person: User
+    open_page: OpenPage
+
+    def open(self, path: str) -> None:
+        self.page.goto(path)
+
+    def open_person(self, path: str = "") -> None:
+        self.page.goto(f"/users/{self.person.id}{path}")
+
+    def click(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def label(self, text: str) -> Locator:
+        return self.page.get_by_label(text, exact=True)
+
+    def make_link(self) -> str:
+        self.open_person()
+        self.click("Password link")
+        return self.label("One-time link").input_value()
+
+
+Steps = Callable[[Visit], None]
+
+
+class Sight(NamedTuple):
+    """``endpoint`` answers with the page titled ``title``."""
+
+    endpoint: str
+    title: str
+    steps: Steps
+
+
+SIGHTS: dict[str, Sight] = {}
+
+
+def sight(endpoint: str, title: str) -> Callable[[Steps], Steps]:
+    def add(steps: Steps) -> Steps:
+        SIGHTS[steps.__name__] = Sight(endpoint, title, steps)
+        return steps
+
+    return add
+
+
+@sight("users.list_users", "Users")
+def list_of_users(visit: Visit) -> None:
+    visit.open("/users/?page_size=20&page=2")
+
+
+@sight("users.list_users", "Users")
+def list_with_marks(visit: Visit) -> None:
+    visit.open("/users/?q=llan&sort=-created_at")
+    expect(visit.page.locator("mark").first).to_be_visible()
+
+
+@sight("users.list_users", "Users")
+def list_with_days_open(visit: Visit) -> None:
+    visit.open("/users/?page_size=20&created_from=2020-01-01&created_to=2026-01-01")
+    visit.page.locator(".created summary").click()
+
+
+@sight("users.list_users", "Users")
+def empty_list(visit: Visit) -> None:
+    visit.open("/users/?q=nobodyhasthisname&status=active")
+
+
+@sight("users.list_users", "Users")
+def list_with_bad_filters(visit: Visit) -> None:
+    visit.open("/users/?status=asleep&created_from=2026-05-05&created_to=2026-01-01&sort=shoe&page=0")
+
+
+@sight("users.list_users", "Users")
+def list_past_the_end(visit: Visit) -> None:
+    visit.open("/users/?page=999")
+
+
+@sight("users.list_users", "Users")
+def list_that_could_not_load(visit: Visit) -> None:
+    visit.open("/users/?page_size=20")
+    visit.page.route("**/users/?q=*", lambda route: route.abort())
+    visit.page.get_by_role("searchbox").fill("mar")
+    expect(visit.page.locator("#load-failed")).to_be_visible()
+
+
+@sight("users.show_user", LONG_NAME)
+def user(visit: Visit) -> None:
+    visit.desk.session_cookie(visit.person)  # so that a device is shown
+    visit.open_person()
+
+
+@sight("users.show_user", LONG_NAME)
+def user_deactivated_a_moment_ago(visit: Visit) -> None:
+    visit.open_person()
+    visit.click("Deactivate")
+    expect(visit.page.locator(".toast")).to_be_visible()
+
+
+@sight("users.show_user", LONG_EMAIL)
+def user_without_name_or_password(visit: Visit) -> None:
+    invited = visit.desk.make_user(
+        full_name="", email=LONG_EMAIL.format(visit.person.id), hashed_password=None, role=Role.AUDITOR
+    )
+    visit.open(f"/users/{invited.id}")
+
+
+@sight("users.create_user", "New user")
+def new_user(visit: Visit) -> None:
+    visit.open("/users/new")
+
+
+@sight("users.create_user", "New user")
+def new_user_with_errors(visit: Visit) -> None:
+    visit.open("/users/new")
+    visit.label("E-mail").fill("no address")
+    visit.click("Create user")
+
+
+@sight("users.edit_user", f"Edit {LONG_NAME}")
+def edit(visit: Visit) -> None:
+    visit.open_person("/edit")
+
+
+@sight("users.edit_user", f"Edit {LONG_NAME}")
+def edit_with_errors(visit: Visit) -> None:
+    visit.open_person("/edit")
+    visit.label("E-mail").fill("")
+    visit.click("Save")
+
+
+@sight("users.edit_user", "Edit Somebody Else")
+def edit_that_came_second(visit: Visit) -> None:
+    visit.open_person("/edit")
+    visit.desk.rename(visit.person, "Somebody Else")
+    visit.label("Full name (optional)").fill("Mine")
+    visit.click("Save")
+    expect(visit.page.get_by_role("table", name="What is different")).to_be_visible()
+
+
+@sight("users.delete_user", f"Delete {LONG_NAME}")
+def delete(visit: Visit) -> None:
+    visit.open_person("/delete")
+
+
+@sight("users.delete_user", "Delete Somebody Else")
+def delete_that_came_second(visit: Visit) -> None:
+    visit.open_person("/delete")
+    visit.desk.rename(visit.person, "Somebody Else")
+    visit.click("Delete this user")
+
+
+@sight("auth.create_password_link", f"Password link for {LONG_NAME}")
+def link(visit: Visit) -> None:
+    visit.make_link()
+
+
+@sight("auth.use_password_link", "Set your password")
+def set_password(visit: Visit) -> None:
+    visit.open(visit.make_link())
+
+
+@sight("auth.use_password_link", "Set your password")
+def set_password_with_errors(visit: Visit) -> None:
+    visit.open(visit.make_link())
+    visit.label("New password").fill("short")
+    visit.click("Set password")
+
+
+@sight("auth.use_password_link", "Set your password")
+def password_is_set(visit: Visit) -> None:
+    visit.open(visit.make_link())
+    visit.label("New password").fill(PASSWORD)
+    visit.label("The same again").fill(PASSWORD)
+    visit.click("Set password")
+    expect(visit.page.get_by_role("heading", name="Your password is set")).to_be_visible()
+
+
+@sight("auth.use_password_link", "Set your password")
+def link_that_is_dead(visit: Visit) -> None:
+    visit.open("/auth/set-password/unknown")
+
+
+@sight("auth.list_devices", "Signed-in devices")
+def devices(visit: Visit) -> None:
+    visit.desk.session_cookie(visit.admin)
+    visit.open("/auth/devices")
+
+
+@sight("auth.edit_profile", "Your profile")
+def profile(visit: Visit) -> None:
+    visit.open("/auth/profile")
+
+
+@sight("auth.edit_profile", "Your profile")
+def profile_with_errors(visit: Visit) -> None:
+    visit.open("/auth/profile")
+    visit.label("Time zone (optional)").fill("Middle/Earth")
+    visit.click("Save")
+
+
+@sight("auth.change_password", "Change password")
+def password(visit: Visit) -> None:
+    visit.open("/auth/password")
+
+
+@sight("auth.change_password", "Change password")
+def password_with_errors(visit: Visit) -> None:
+    visit.open("/auth/password")
+    visit.click("Change password")
+
+
+@sight("web.show_help", "Help")
+def help_page(visit: Visit) -> None:
+    visit.open("/help")
+
+
+@sight("web.show_help", "Help")
+def help_with_account_menu_open(visit: Visit) -> None:
+    visit.open("/help")
+    visit.page.locator("nav summary").click()
+
+
+@sight("web.show_help", "Help")
+def help_with_shortcuts_open(visit: Visit) -> None:
+    visit.open("/help")
+    visit.page.keyboard.press("?")
+    expect(visit.page.get_by_role("dialog")).to_be_visible()
+
+
+@sight("users.show_user", "There is nothing here")
+def not_found(visit: Visit) -> None:
+    visit.open("/users/999999")
+
+
+@sight("users.create_user", "You may not do this")
+def not_allowed(visit: Visit) -> None:
+    auditor = visit.desk.make_user(role=Role.AUDITOR)
+    visit.page.context.clear_cookies()
+    visit.page.context.add_cookies([visit.desk.session_cookie(auditor)])  # type: ignore[list-item]
+    visit.open("/users/new")
+
+
+@sight("users.show_user", "There is nothing here")
+def not_found_while_signed_out(visit: Visit) -> None:
+    visit.page.context.clear_cookies()
+    visit.open("/nowhere")
+
+
+@sight("auth.sign_in", "Sign in")
+def sign_in(visit: Visit) -> None:
+    visit.page.context.clear_cookies()
+    visit.open("/auth/login")
+
+
+@sight("auth.sign_in", "Sign in")
+def sign_in_with_errors(visit: Visit) -> None:
+    sign_in(visit)
+    visit.click("Sign in")
+
+
+@sight("users.edit_user", "Sign in")
+def sign_in_for_a_session_that_ended(visit: Visit) -> None:
+    visit.open_person("/edit")
+    visit.desk.end_sessions(visit.admin)
+    visit.label("Full name (optional)").fill(f"{LONG_NAME} {LONG_NAME}")
+    visit.click("Save")
+    expect(visit.page.get_by_text("Your session has ended.")).to_be_visible()
+
+
+@sight("auth.sign_in", "Send again?")
+def resend(visit: Visit) -> None:
+    sign_in_for_a_session_that_ended(visit)
+    visit.label("E-mail").fill(visit.admin.email)
+    visit.label("Password").fill(PASSWORD)
+    visit.click("Sign in")
+    expect(visit.page.get_by_role("button", name="Send again")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", SIGHTS)
+def test_every_page_is_accessible_and_fits(
+    name: str, desk: Desk, admin: User, page: Page, open_page: OpenPage
+) -> None:
+    person = desk.make_user(full_name=LONG_NAME)
+    SIGHTS[name].steps(Visit(desk, page, admin, person, open_page))
+    assert page.title().startswith(SIGHTS[name].title.partition("{")[0])
+    found: dict[str, object] = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found[scheme] = find_violations(page)
+    found |= {f"wider than {width}": overflow(page, width) for width in (ZOOMED, NARROW)}
+    found["narrow"] = find_violations(page)
+    assert not {where: what for where, what in found.items() if what}
+
+
+@pytest.mark.parametrize("path", ["/users/?q=mar", "/users/2", "/users/2/delete", "/users/new", "/auth/profile", "/help"])
+def test_pages_in_french_fit_as_well(path: str, page: Page) -> None:
+    page.set_extra_http_headers({"Accept-Language": "fr"})
+    page.goto(path)
+    expect(page.locator("html[lang=fr]")).to_be_attached()
+    assert [overflow(page, width) for width in (WIDE, ZOOMED, NARROW)] == [0, 0, 0]
+
+
+def test_no_page_is_forgotten(desk: Desk) -> None:
+    """Every route that a person can open has been looked at above."""
+    bare = {"static", "favicon", "operations.show_health", "operations.show_readiness", "web.show_home"}
+    routes = {rule.endpoint for rule in desk.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert routes - bare <= {sight.endpoint for sight in SIGHTS.values()}

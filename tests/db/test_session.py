@@ -1,0 +1,192 @@
+"""Connections are prepared as promised, and a request's session is over before its answer leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import QueuePool, StaticPool, create_engine, event, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from tests.conftest import make_settings
+from webapp import create_app
+from webapp.access.guards import requires
+from webapp.access.permissions import Permission
+from webapp.auth.models import SignInSession
+from webapp.config import INSTANCE
+from webapp.db import get_session
+from webapp.db.session import WRITES, sqlite_module
+from webapp.extensions import sqla
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+
+
+def ask(statement: str) -> Any:
+    return get_session().execute(text(statement)).scalar()
+
+
+PRAGMAS = {
+    "synchronous": 2,  # FULL
+    "foreign_keys": 1,
+    "cache_size": -32768,
+    "temp_store": 2,  # MEMORY
+}
+
+
+@on_sqlite
+def test_every_sqlite_connection_is_prepared(file_app: Flask) -> None:
+    def read() -> dict[str, Any]:
+        with file_app.app_context():
+            return {name: ask(f"PRAGMA {name}") for name in ("journal_mode", *PRAGMAS)}
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(read()))  # a connection of its own
+    with file_app.app_context():
+        ask("SELECT 1")
+        thread.start()
+        thread.join()
+        found.append(read())
+    assert found == [{"journal_mode": "wal", **PRAGMAS}] * 2
+
+
+@on_sqlite
+def test_a_database_in_memory_is_prepared_too_and_has_one_connection(context: Flask) -> None:
+    assert {name: ask(f"PRAGMA {name}") for name in PRAGMAS} == PRAGMAS
+    assert isinstance(sqla.engine.pool, StaticPool)
+    assert sqla.engine.dialect.dbapi is sqlite_module()
+
+
+@on_postgres
+def test_every_postgres_connection_is_prepared(context: Flask) -> None:
+    shown = {
+        name: ask(f"SHOW {name}")
+        for name in (
+            "TimeZone",
+            "application_name",
+            "statement_timeout",
+            "lock_timeout",
+            "idle_in_transaction_session_timeout",
+        )
+    }
+    assert list(shown.values()) == ["UTC", "dossier", "20s", "20s", "1min"]
+
+
+def test_the_pool_is_as_large_as_was_set(empty_url: str) -> None:
+    app = create_app(make_settings(empty_url, database_pool_size=3))
+    with app.app_context():
+        assert isinstance(sqla.engine.pool, QueuePool)
+        assert sqla.engine.pool.size() == 3
+
+
+def test_a_relative_sqlite_file_lies_in_the_instance_folder() -> None:
+    with create_app(make_settings("sqlite:///elsewhere.db")).app_context():
+        assert sqla.engine.url.database == str(INSTANCE / "elsewhere.db")
+
+
+def test_a_row_cannot_point_to_nobody(context: Flask) -> None:
+    session = get_session()
+    session.add(SignInSession(user_id=999, token_hash="x", epoch=0, address="", user_agent=""))
+    with pytest.raises(IntegrityError):
+        session.flush()
+    session.rollback()
+
+
+@on_sqlite
+@pytest.mark.parametrize("writes", [True, False])
+def test_only_a_transaction_that_writes_takes_the_write_lock(file_app: Flask, writes: bool) -> None:
+    with file_app.app_context():
+        other = create_engine(
+            sqla.engine.url, module=sqlite_module(), connect_args={"timeout": 0, "isolation_level": None}
+        )
+        get_session().connection(execution_options={WRITES: writes})
+        ask("SELECT count(*) FROM users")
+        with other.connect() as connection:
+            if writes:
+                with pytest.raises(OperationalError, match="locked"):
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql("ROLLBACK")
+        other.dispose()
+
+
+def read_page() -> str:
+    return f"{ask('SELECT count(*) FROM users')} users"
+
+
+def fail() -> str:
+    ask("SELECT count(*) FROM users")
+    raise ZeroDivisionError
+
+
+def fail_in_the_database() -> str:
+    return str(ask("SELECT no_such_column FROM users"))
+
+
+@pytest.mark.parametrize(("view", "status"), [(read_page, 200), (fail, 500), (fail_in_the_database, 500)])
+def test_the_transaction_ends_before_the_answer_leaves(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, view: Callable[[], str], status: int
+) -> None:
+    """Not only at the request's teardown, which comes after the client has its answer."""
+    monkeypatch.setitem(app.view_functions, "operations.show_health", requires(Permission.PUBLIC)(view))
+    began: list[object] = []
+
+    def note(connection: object) -> None:
+        began.append(connection)
+
+    with app.app_context():
+        engine = sqla.engine
+    event.listen(engine, "begin", note)
+    try:
+        with app.test_client() as client:  # keeps the request's context open
+            assert client.get("/healthz").status_code == status
+            assert len(began) == 1
+            assert not get_session().in_transaction()
+            if isinstance(engine.pool, QueuePool):
+                assert engine.pool.checkedout() == 0
+    finally:
+        event.remove(engine, "begin", note)
+
+
+def test_each_request_has_a_session_of_its_own(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    @requires(Permission.PUBLIC)
+    def note() -> str:
+        assert get_session() is get_session()
+        seen.append(get_session())
+        return ""
+
+    monkeypatch.setitem(app.view_functions, "operations.show_health", note)
+    for _ in range(2):
+        app.test_client().get("/healthz")
+    assert seen[0] is not seen[1]
+
+
+@on_postgres
+def test_a_connection_lost_after_the_answer_was_made_does_not_spoil_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @requires(Permission.PUBLIC)
+    def lose_connection() -> str:
+        process = ask("SELECT pg_backend_pid()")
+        killer = create_engine(sqla.engine.url)
+        with killer.connect() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:process, 5000)"), {"process": process})
+        killer.dispose()
+        return "made"
+
+    monkeypatch.setitem(app.view_functions, "operations.show_health", lose_connection)
+    response = app.test_client().get("/healthz")
+    assert (response.status_code, response.text) == (200, "made")
+    assert app.test_client().get("/readyz").text == "ok\n"  # on a fresh connection
+
+
+def test_no_database_file_is_made_before_it_is_needed(tmp_path: Path) -> None:
+    create_app(make_settings(f"sqlite:///{tmp_path / 'later.db'}"))
+    assert list(tmp_path.iterdir()) == []

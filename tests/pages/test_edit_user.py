@@ -1,0 +1,244 @@
+"""GET, POST /users/<id>/edit: a saved change, or everything that was typed and why it was not saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from flask import Flask
+
+from tests.conftest import MakeUser, SignedIn, read_user
+from tests.pages.asking import (
+    UNKNOWN_IDS,
+    assert_get_asks_to_sign_in,
+    assert_get_writes_nothing,
+    assert_post_asks_to_sign_in,
+    assert_refused,
+    text_of,
+)
+from tests.pages.form_reader import PageForm, read_form
+from tests.visitor import Visitor, field_error
+from webapp.access.permissions import Role
+
+
+def path_of(user_id: int | str) -> str:
+    return f"/users/{user_id}/edit"
+
+
+def open_form(visitor: Visitor, user_id: int) -> PageForm:
+    return read_form(visitor.get(path_of(user_id)).text, holding="full_name")
+
+
+def test_the_pages_own_form_saves(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, old = signed_in(), make_user(full_name="Ann Lee", email="ann@example.org", role=Role.AUDITOR)
+    form = open_form(visitor, old.id)
+    assert {name: form.fields[name] for name in ("full_name", "email", "role", "version")} == {
+        "full_name": "Ann Lee",
+        "email": "ann@example.org",
+        "role": "auditor",
+        "version": "1",
+    }
+    answer = visitor.post_raw(path_of(old.id), {**form.fields, "full_name": " Ann  Other ", "role": "support"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/users/{old.id}")
+    assert "Ann Other is saved." in visitor.get(answer.headers["Location"]).text
+    new = read_user(app, old.id)
+    assert new is not None
+    assert (new.full_name, new.email, new.role, new.version) == ("Ann Other", old.email, Role.SUPPORT, 2)
+
+
+def test_saving_what_is_there_changes_nothing_and_says_so(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user()
+    answer = visitor.post_raw(path_of(user.id), open_form(visitor, user.id).fields, follow_redirects=True)
+    assert "Nothing was changed." in answer.text
+    same = read_user(app, user.id)
+    assert same is not None
+    assert (same.version, same.updated_at) == (user.version, user.updated_at)
+
+
+def test_without_anybody_signed_in_it_asks_to_sign_in(app: Flask, make_user: MakeUser) -> None:
+    user = make_user()
+    assert_get_asks_to_sign_in(app, path_of(user.id))
+    assert_post_asks_to_sign_in(app, path_of(user.id), {"full_name": "Eve", "email": "eve@example.org"})
+
+
+@pytest.mark.parametrize(
+    ("role", "target"),
+    [("auditor", role) for role in Role] + [("support", role) for role in Role if role is not Role.MEMBER],
+)
+def test_who_may_not_is_refused(signed_in: SignedIn, make_user: MakeUser, role: str, target: Role) -> None:
+    visitor, user = signed_in(role), make_user(role=target)
+    assert visitor.get(path_of(user.id)).status_code == 403
+    values = {"full_name": "Eve", "email": user.email, "role": "member", "version": "1"}
+    assert_refused(visitor, path_of(user.id), values)
+
+
+def test_support_edits_a_member_and_no_more_than_it_may(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in("support"), make_user()
+    form = open_form(visitor, user.id)
+    assert "role" not in form.fields
+    extra = {"role": "administrator", "id": "1", "is_active": "", "hashed_password": "x", "session_epoch": "7"}
+    answer = visitor.post_raw(path_of(user.id), {**form.fields, **extra, "full_name": "Changed"})
+    assert answer.status_code == 303
+    new = read_user(app, user.id)
+    assert new is not None
+    assert (new.full_name, new.role, new.is_active, new.session_epoch) == ("Changed", Role.MEMBER, True, 0)
+    assert new.hashed_password == user.hashed_password
+
+
+@pytest.mark.parametrize("user_id", UNKNOWN_IDS)
+def test_nobody_there_is_said(signed_in: SignedIn, user_id: str) -> None:
+    visitor = signed_in()
+    assert visitor.get(path_of(user_id)).status_code == 404
+    assert_refused(visitor, path_of(user_id), {"full_name": "Eve", "email": "eve@example.org"}, status=404)
+
+
+def test_opening_the_form_writes_nothing(signed_in: SignedIn, make_user: MakeUser) -> None:
+    assert_get_writes_nothing(signed_in(), path_of(make_user().id))
+
+
+def test_it_takes_two_queries_to_open(
+    signed_in: SignedIn, make_user: MakeUser, count_queries: Callable[[], AbstractContextManager[list[str]]]
+) -> None:
+    visitor, user = signed_in(), make_user()
+    with count_queries() as statements:
+        visitor.get(path_of(user.id))
+    assert len(statements) == 2, "who is signed in, the user"
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "text"),
+    [
+        ({"email": ""}, "email", "Enter an e-mail address."),
+        ({"email": "a@b@c"}, "email", "not an e-mail address"),
+        ({"full_name": "Ann\0Lee"}, "full_name", "U+0000"),
+        ({"role": "king"}, "role", "Choose one of"),
+    ],
+)
+def test_bad_input_is_named_and_what_was_typed_is_kept(
+    signed_in: SignedIn, make_user: MakeUser, values: dict[str, str], field: str, text: str
+) -> None:
+    visitor, user = signed_in(), make_user()
+    sent = {**open_form(visitor, user.id).fields, "full_name": "Typed", "back": "q=ann", **values}
+    answer = assert_refused(visitor, path_of(user.id), sent, status=422)
+    assert text in (field_error(answer.text, field) or "")
+    kept = read_form(answer.text, holding="full_name").fields
+    for name in {"full_name", "email", "version", "back"} - ({"full_name"} if "\0" in sent["full_name"] else set()):
+        assert kept[name] == sent[name]
+
+
+def test_a_taken_address_is_a_conflict_on_its_field(signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user, other = signed_in(), make_user(), make_user(email="taken@example.org")
+    sent = {**open_form(visitor, user.id).fields, "email": other.email.upper(), "full_name": "Typed"}
+    answer = assert_refused(visitor, path_of(user.id), sent, status=409)
+    assert field_error(answer.text, "email") == "Another user already has this e-mail."
+    kept = read_form(answer.text, holding="full_name").fields
+    assert (kept["full_name"], kept["email"], kept["version"]) == ("Typed", other.email.upper(), "1")
+
+
+def test_the_second_of_two_tabs_sees_both_values_and_may_save_its_own(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user(full_name="Ann Lee", email="ann@example.org")
+    first, second = open_form(visitor, user.id), open_form(visitor, user.id)
+    visitor.post_raw(path_of(user.id), {**first.fields, "full_name": "Ann First"})
+    answer = assert_refused(visitor, path_of(user.id), {**second.fields, "full_name": "Ann Second"}, status=409)
+    page = text_of(answer)
+    assert "Ann First" in page
+    assert "Ann Second" in page
+    merged = read_form(answer.text, holding="full_name")
+    assert (merged.fields["full_name"], merged.fields["version"]) == ("Ann Second", "2")
+    assert visitor.post_raw(path_of(user.id), merged.fields).status_code == 303
+    new = read_user(app, user.id)
+    assert new is not None
+    assert (new.full_name, new.email, new.version) == ("Ann Second", "ann@example.org", 3)
+
+
+def test_a_third_editor_is_noticed_again_after_the_comparison(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user()
+    old = open_form(visitor, user.id)
+    visitor.post_raw(path_of(user.id), {**old.fields, "full_name": "One"})
+    answer = visitor.post_raw(path_of(user.id), {**old.fields, "full_name": "Two"})
+    merged = read_form(answer.text, holding="full_name")
+    visitor.post_raw(path_of(user.id), {**open_form(visitor, user.id).fields, "full_name": "Three"})
+    assert visitor.post_raw(path_of(user.id), merged.fields).status_code == 409
+    same = read_user(app, user.id)
+    assert same is not None
+    assert same.full_name == "Three"
+
+
+def test_a_form_sent_twice_is_no_conflict_with_oneself(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user()
+    sent = {**open_form(visitor, user.id).fields, "full_name": "Changed"}
+    statuses = [visitor.post_raw(path_of(user.id), sent).status_code for _ in range(2)]
+    assert statuses == [303, 303]
+    new = read_user(app, user.id)
+    assert new is not None
+    assert new.version == 2
+
+
+def test_the_back_button_does_not_undo_a_later_change(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user(full_name="Zero")
+    old = open_form(visitor, user.id)
+    visitor.post_raw(path_of(user.id), {**old.fields, "full_name": "One"})
+    assert_refused(visitor, path_of(user.id), old.fields, status=409)
+
+
+@pytest.mark.parametrize("version", ["", "0", "-1", "1.0", "x", "2147483648", "9" * 5000, "١", " 1", None])
+def test_a_version_nobody_can_have_seen_saves_nothing(
+    signed_in: SignedIn, make_user: MakeUser, version: str | None
+) -> None:
+    visitor, user = signed_in(), make_user()
+    sent = {**open_form(visitor, user.id).fields, "full_name": "Late"}
+    sent.pop("version")
+    assert_refused(visitor, path_of(user.id), sent | ({} if version is None else {"version": version}), status=409)
+
+
+def test_a_user_deleted_while_being_edited_is_said(signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user = signed_in(), make_user()
+    form = open_form(visitor, user.id)
+    visitor.post(f"/users/{user.id}/delete", {"version": "1"})
+    answer = visitor.post_raw(path_of(user.id), {**form.fields, "full_name": "Late"})
+    assert answer.status_code == 404
+    assert "There is no such user" in answer.text
+
+
+def test_the_last_administrator_cannot_demote_himself(signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    assert visitor.user is not None
+    sent = {**open_form(visitor, visitor.user.id).fields, "role": "member", "full_name": "Typed"}
+    answer = assert_refused(visitor, path_of(visitor.user.id), sent, status=409)
+    assert "last administrator" in (field_error(answer.text, "role") or "")
+    kept = read_form(answer.text, holding="full_name").fields
+    assert (kept["full_name"], kept["role"]) == ("Typed", "member")
+
+
+def test_who_demotes_himself_has_only_his_new_role_from_then_on(
+    signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    make_user(role=Role.ADMINISTRATOR)
+    visitor = signed_in()
+    assert visitor.user is not None
+    sent = {**open_form(visitor, visitor.user.id).fields, "role": "auditor"}
+    answer = visitor.post_raw(path_of(visitor.user.id), sent, follow_redirects=True)
+    assert answer.status_code == 200
+    assert visitor.get(path_of(visitor.user.id)).status_code == 403
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example/", "/\\evil.example", "next=//evil.example"])
+def test_after_saving_one_never_leaves_the_site(signed_in: SignedIn, make_user: MakeUser, back: str) -> None:
+    visitor, user = signed_in(), make_user()
+    form = open_form(visitor, user.id)
+    answer = visitor.post_raw(path_of(user.id), {**form.fields, "full_name": "Changed", "back": back})
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/users/")

@@ -1,0 +1,171 @@
+"""GET, POST /auth/login and /auth/logout: in to where one wanted to go, and never to another site."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+
+from tests.auth.test_rules import OTHER_SITES
+from tests.conftest import PASSWORD, MakeUser, SignedIn, read_tables
+from tests.pages.asking import text_of
+from tests.pages.form_reader import read_form
+from tests.visitor import Visitor, field_error, field_value
+from webapp.access.permissions import Role
+from webapp.auth.rules import MOST_PER_ACCOUNT
+from webapp.users import passwords
+
+PATH = "/auth/login"
+ANN = {"email": "ann@example.org", "password": PASSWORD}
+REFUSED = "E-mail or password is wrong, or this account may not sign in here."
+
+
+@pytest.fixture
+def ann(make_user: MakeUser) -> None:
+    make_user(email=ANN["email"], role=Role.AUDITOR)
+
+
+def test_the_pages_own_form_signs_in_and_leads_where_one_wanted_to_go(visitor: Visitor, ann: None) -> None:
+    wanted = "/users/?q=b%C3%A9&sort=-email"
+    asked = visitor.get(wanted)
+    page = visitor.get(asked.headers["Location"])
+    form = read_form(page.text, holding="password")
+    answer = visitor.post_raw(form.action or PATH, {**form.fields, **ANN})
+    assert answer.status_code == 303
+    target = urlsplit(answer.headers["Location"])
+    assert target.path == "/users/"
+    assert parse_qs(target.query) == {"q": ["bé"], "sort": ["-email"]}
+    assert visitor.get(answer.headers["Location"]).status_code == 200
+
+
+@pytest.mark.parametrize("spelling", ["ANN@Example.org", " ann@example.org "])
+def test_the_address_may_be_typed_in_any_way(visitor: Visitor, ann: None, spelling: str) -> None:
+    assert visitor.post(PATH, {**ANN, "email": spelling}).status_code == 303
+
+
+def test_who_goes_nowhere_in_particular_starts_at_the_list(visitor: Visitor, ann: None) -> None:
+    answer = visitor.post(PATH, ANN, follow_redirects=True)
+    assert answer.request.path == "/users/"
+
+
+@pytest.mark.parametrize("target", OTHER_SITES, ids=lambda text: ascii(text[:24]))
+def test_next_never_leads_to_another_site(signed_in: SignedIn, ann: None, target: str) -> None:
+    visitor = Visitor(signed_in("auditor").app)
+    assert field_value(visitor.get(PATH, query_string={"next": target}).text, "next") == "/"
+    signed = signed_in("support")
+    assert signed.get(PATH, query_string={"next": target}).headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"])
+def test_next_posted_by_hand_does_not_either(visitor: Visitor, ann: None, target: str) -> None:
+    assert visitor.post(PATH, {**ANN, "next": target}).headers["Location"] == "/"
+    other = Visitor(visitor.app)
+    answer = other.post(f"{PATH}?next=//evil.example", {**ANN, "next": target})
+    assert answer.headers["Location"] == "/"
+
+
+def test_who_is_signed_in_already_is_led_on(signed_in: SignedIn) -> None:
+    answer = signed_in().get(f"{PATH}?next=/users/?q=ann")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/users/?q=ann")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        None,
+        {"role": Role.AUDITOR},
+        {"role": Role.AUDITOR, "is_active": False},
+        {"role": Role.MEMBER},
+        {"role": Role.AUDITOR, "hashed_password": None},
+    ],
+    ids=["unknown", "wrong", "inactive", "member", "invited"],
+)
+def test_a_refusal_looks_the_same_whatever_the_reason(
+    visitor: Visitor, make_user: MakeUser, columns: dict[str, object] | None
+) -> None:
+    if columns is not None:
+        make_user(email=ANN["email"], **columns)
+    password = "wrong password" if columns == {"role": Role.AUDITOR} else PASSWORD
+    answer = visitor.post(PATH, {**ANN, "password": password, "next": "/help"})
+    assert answer.status_code == 422
+    assert text_of(answer).count(REFUSED) == 1
+    assert field_value(answer.text, "email") == ANN["email"]
+    assert field_value(answer.text, "password") == ""
+    assert field_value(answer.text, "next") == "/help"
+
+
+@pytest.mark.parametrize(
+    ("values", "field"), [({"email": ""}, "email"), ({"email": "  "}, "email"), ({"password": ""}, "password")]
+)
+def test_an_empty_field_is_named_and_counts_as_no_attempt(
+    app: Flask, visitor: Visitor, values: dict[str, str], field: str
+) -> None:
+    answer = visitor.post(PATH, {**ANN, **values})
+    assert answer.status_code == 422
+    assert field_error(answer.text, field)
+    assert read_tables(app)["attempts"] == []
+
+
+def test_too_many_attempts_are_told_to_wait(visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(MOST_PER_ACCOUNT):
+        visitor.post(PATH, {**ANN, "password": "wrong"})
+    answer = visitor.post(PATH, ANN)
+    assert answer.status_code == 429
+    assert 14 * 60 < int(answer.headers["Retry-After"]) <= 15 * 60 + 1
+    assert "Try again in 15 minutes" in answer.text
+    assert field_value(answer.text, "email") == ANN["email"]
+    assert Visitor(visitor.app).get("/users/").status_code == 303
+
+
+def test_a_machine_at_its_limit_says_so(visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "LONGEST_WAIT_SECONDS", 0.01)
+    with passwords._place(), passwords._place():
+        answer = visitor.post(PATH, ANN)
+    assert answer.status_code == 503
+    assert "Too many people are signing in" in answer.text
+    assert field_value(answer.text, "email") == ANN["email"]
+    assert visitor.post(PATH, ANN).status_code == 303
+
+
+def test_looking_writes_nothing(app: Flask, visitor: Visitor) -> None:
+    before = read_tables(app)
+    assert visitor.get(f"{PATH}?email=ann@example.org&password=x").status_code == 200
+    assert read_tables(app) == before
+
+
+def test_a_page_that_was_open_for_too_long_keeps_the_address(visitor: Visitor, ann: None) -> None:
+    """Its token died with the cookie."""
+    answer = visitor.post_raw(PATH, {**ANN, "csrf_token": "old", "next": "/help"})
+    assert answer.status_code == 400
+    form = read_form(answer.text, holding="password")
+    assert (form.fields["email"], form.fields["password"], form.fields["next"]) == (ANN["email"], "", "/help")
+    again = visitor.post_raw(PATH, {**form.fields, "password": PASSWORD})
+    assert (again.status_code, again.headers["Location"]) == (303, "/help")
+
+
+def test_next_on_an_old_page_leads_to_no_other_site(visitor: Visitor, ann: None) -> None:
+    answer = visitor.post_raw(PATH, {**ANN, "csrf_token": "old", "next": "//evil.example"})
+    form = read_form(answer.text, holding="password")
+    assert visitor.post_raw(PATH, {**form.fields, "password": PASSWORD}).headers["Location"] == "/"
+
+
+def test_signing_out_works_from_any_page_and_twice(signed_in: SignedIn) -> None:
+    visitor = signed_in("auditor")
+    button = read_form(visitor.get("/help").text, action="/auth/logout")
+    answer = visitor.post_raw(button.action, button.fields)
+    assert (answer.status_code, answer.headers["Location"]) == (303, PATH)
+    assert "You are signed out." in visitor.get(PATH).text
+    assert visitor.get("/users/").status_code == 303
+    assert visitor.post("/auth/logout").status_code == 303
+    assert visitor.get("/auth/logout").status_code == 405
+
+
+def test_another_site_cannot_sign_one_out(signed_in: SignedIn) -> None:
+    visitor = signed_in("auditor")
+    assert visitor.post_raw("/auth/logout", {}).status_code == 400
+    assert visitor.get("/users/").status_code == 200
+
+
+def test_the_back_button_after_signing_out_shows_nothing_stored(signed_in: SignedIn) -> None:
+    assert signed_in().get("/users/").headers["Cache-Control"] == "no-store"

@@ -1,0 +1,41 @@
+"""Where the users' pages lead, and how one comes back to the same list and row."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode
+
+from flask import request, url_for
+
+from webapp.users.models import User
+
+LONGEST_BACK = 2000
+MOST_BACK_FIELDS = 12
+
+
+def list_url(state: dict[str, str], **where: str | None) -> str:
+    query = urlencode({**state, **{name: value for name, value in where.items() if value}})
+    return url_for("users.list_users") + (f"?{query}" if query else "")
+
+
+def back_to() -> str:
+    """The list's state that the person came from, as a query string; anything else is dropped."""
+    text = request.values.get("back", "")[:LONGEST_BACK]
+    return urlencode(parse_qsl(text)[:MOST_BACK_FIELDS])
+
+
+def list_back(back: str) -> str:
+    return url_for("users.list_users") + (f"?{back}" if back else "")
+
+
+def back_url(user: User, back: str) -> str:
+    """The same list at the same row."""
+    return f"{list_back(back)}#u{user.id}"
+
+
+def show_url(user: User, back: str) -> str:
+    return url_for("users.show_user", user_id=user.id, back=back or None)
+
+
+def after_save(user: User, back: str) -> str:
+    """To the row in the list when one came from there, else to the user's page."""
+    return back_url(user, back) if back else show_url(user, back)
