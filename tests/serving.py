@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from webapp.config import ROOT
@@ -43,8 +44,8 @@ def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def serve(settings: Mapping[str, str]) -> Iterator[Server]:
-    """Serve until the block ends.
+def serve(settings: Mapping[str, str], folder: Path = ROOT) -> Iterator[Server]:
+    """Serve the code in ``folder`` until the block ends.
 
     The listening socket is opened here and handed over: nobody can take its port in between, and
     what is sent before the workers are up waits for them.
@@ -53,7 +54,7 @@ def serve(settings: Mapping[str, str]) -> Iterator[Server]:
         descriptor, port = listener.fileno(), listener.getsockname()[1]
         process = subprocess.Popen(
             COMMAND,
-            cwd=ROOT,
+            cwd=folder,
             env=environment_of({"BIND": f"fd://{descriptor}", **settings}),
             pass_fds=[descriptor],
             stderr=log,

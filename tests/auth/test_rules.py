@@ -6,7 +6,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from webapp.auth.rules import device_label, hash_token, new_token, safe_path
+from webapp.auth.rules import device_label, hash_token, new_token, printable, safe_path
 
 HERE = "https://dossier.example"
 OTHER_SITES = [
@@ -93,3 +93,7 @@ def test_any_text_has_a_hash_of_the_columns_length(token: str) -> None:
 )
 def test_a_device_is_named_as_far_as_it_says(header: str, label: tuple[str, str]) -> None:
     assert device_label(header) == label
+
+
+def test_of_a_header_only_what_can_be_printed_is_kept() -> None:
+    assert printable("Fire\0fox\r\n/1\x1b[31m \u202e\ud800é") == "Firefox/1[31m é"

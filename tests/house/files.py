@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
+from shutil import copyfile
 
 from webapp.config import ROOT
 
@@ -17,3 +19,11 @@ def repository_files() -> list[str]:
         check=True,
     ).stdout
     return sorted(name for name in set(listed.split("\0")) if name and (ROOT / name).is_file())
+
+
+def copy_repository(folder: Path) -> None:
+    """A copy that a test may change and run."""
+    for name in repository_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copyfile(ROOT / name, target)

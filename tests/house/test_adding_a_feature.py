@@ -10,11 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copyfile
 
 import pytest
 
-from tests.house.files import repository_files
+from tests.house.files import copy_repository
 from webapp.config import ROOT
 
 DOCUMENT = ROOT / "docs" / "adding-a-feature.md"
@@ -86,41 +85,31 @@ class Reader:
         return ran.stdout
 
 
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """The document has been followed from its first block to its last."""
-    folder = tmp_path_factory.mktemp("feature")
-    for name in repository_files():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copyfile(ROOT / name, target)
-    (folder / ".venv").symlink_to(sys.prefix)
-    reader = Reader(folder)
-    for lead, text in read_blocks():
-        reader.follow(lead, text)
-    return reader
-
-
-def test_every_block_of_the_document_is_followed() -> None:
+def test_every_block_says_what_to_do_with_it() -> None:
     fences = re.findall(r"^```", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) == 2 * len(list(read_blocks()))
 
 
-def test_the_migration_makes_the_new_table_and_nothing_else(reader: Reader) -> None:
-    (migration,) = (reader.folder / "migrations" / "versions").glob("*_products.py")
-    text = migration.read_text(encoding="utf-8")
-    assert re.findall(r"^    op\.(\w+)\(", text, re.MULTILINE) == ["create_table", "drop_table"]
-    with sqlite3.connect(reader.folder / "app.db") as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(products)")]
-    assert columns == ["id", "name", "name_key", "price_cents", "created_at"]
-
-
-def test_its_pages_are_routes_of_the_application(reader: Reader) -> None:
+def test_who_follows_the_document_has_a_feature_that_works(tmp_path: Path) -> None:
+    """One test: following it takes long. Each command must succeed, the tests of the house among them."""
+    copy_repository(tmp_path)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    reader = Reader(tmp_path)
+    for lead, text in read_blocks():
+        reader.follow(lead, text)
+    check_migration(tmp_path)
     routes = next(text for command, text in reader.output.items() if command.endswith(" routes"))
     assert re.search(r"^products\.list_products +GET +/products/ *$", routes, re.MULTILINE)
+    tested = [text for command, text in reader.output.items() if "-m pytest" in command]
+    assert len(tested) == 2
+    assert all(re.search(r"^\d+ passed", text, re.MULTILINE) for text in tested)
 
 
-def test_its_own_tests_and_those_of_the_house_pass(reader: Reader) -> None:
-    ran = [text for command, text in reader.output.items() if "-m pytest" in command]
-    assert len(ran) == 2
-    assert all(re.search(r"^\d+ passed", text, re.MULTILINE) for text in ran)
+def check_migration(folder: Path) -> None:
+    """It makes the new table and nothing else."""
+    (migration,) = (folder / "migrations" / "versions").glob("*_products.py")
+    text = migration.read_text(encoding="utf-8")
+    assert re.findall(r"^    op\.(\w+)\(", text, re.MULTILINE) == ["create_table", "drop_table"]
+    with sqlite3.connect(folder / "app.db") as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(products)")]
+    assert columns == ["id", "name", "name_key", "price_cents", "created_at"]

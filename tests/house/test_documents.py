@@ -16,8 +16,10 @@ from tests.conftest import make_settings
 from tests.house.files import repository_files
 from webapp import create_app
 from webapp.access.permissions import MANAGED_ROLES, Permission, Role, may
+from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, MOST_PER_ADDRESS, WINDOW
 from webapp.config import ROOT, Settings
 from webapp.errors import ConfigurationError
+from webapp.users.rules import SHORTEST_PASSWORD
 
 REQUIRED = {
     "DATABASE_URL": "postgresql://dossier:password@127.0.0.1:5432/dossier",
@@ -103,14 +105,19 @@ def with_default(environment: Mapping[str, str], name: str, cell: str) -> Settin
     return Settings.from_environment({**environment, name: found[1]})
 
 
-@pytest.mark.parametrize("name", sorted(settings_read()))
-def test_the_readme_gives_the_bounds_of_each_number(name: str) -> None:
-    try:
-        Settings.from_environment({**REQUIRED, name: "no number"})
-    except ConfigurationError as error:
-        bounds = re.search(r"whole number from (\d+) to (\d+)", str(error))
-        meaning = read_table("Settings")[name][-1]
-        assert bounds is None or f"{bounds[1]} to {bounds[2]}" in meaning
+def bounds() -> Iterator[tuple[str, str]]:
+    """Each whole number with its bounds, as the refusal of another value says them."""
+    for name in sorted(settings_read() - {"BIND"}):
+        try:
+            Settings.from_environment({**REQUIRED, name: "no number"})
+        except ConfigurationError as error:
+            if found := re.search(r"whole number from (\d+ to \d+)", str(error)):
+                yield name, found[1]
+
+
+@pytest.mark.parametrize(("name", "between"), list(bounds()))
+def test_the_readme_gives_the_bounds_of_each_number(name: str, between: str) -> None:
+    assert between in read_table("Settings")[name][-1]
 
 
 def test_the_example_works_once_a_secret_is_put_in() -> None:
@@ -138,7 +145,7 @@ def own_commands() -> dict[str, click.Command]:
 
 
 def command_of(row: str) -> str | None:
-    """ "users create --email …" is about "users create"."""
+    """The command that a row such as "users create --email …" is about."""
     return next((name for name in own_commands() if f"{row} ".startswith(f"{name} ")), None)
 
 
@@ -174,6 +181,18 @@ def test_the_readme_says_who_may_do_what(permission: Permission) -> None:
 
 def test_the_readme_names_no_permission_that_does_not_exist() -> None:
     assert set(read_table("Roles")) == set(Permission) - {Permission.PUBLIC}
+
+
+def test_the_limits_of_signing_in_are_those_of_the_code() -> None:
+    text = " ".join(read("README.md").split())
+    minutes, hours = WINDOW.total_seconds() / 60, LINK_LIFETIME.total_seconds() / 3600
+    for sentence in (
+        f"After {MOST_PER_ACCOUNT} attempts on one account, or {MOST_PER_ADDRESS} from one address,"
+        f" within {minutes:g} minutes, more are refused.",
+        f"One-time links work once, for {hours:g} hours,",
+        f"A password has at least {SHORTEST_PASSWORD} characters.",
+    ):
+        assert sentence in text
 
 
 # Files and links

@@ -46,10 +46,12 @@ FILES: dict[str, frozenset[str]] = {
         "throttle": "models rules",
         "services": "rules passwords models queries throttle",
         "forms": "rules queries",
-        "table": "forms",
+        "urls": "models",
+        "table": "forms urls",
+        "comparison": "forms models",
         "browser": "services queries rules",
         "refusals": "browser forms rules",
-        "views": "forms services queries models rules table browser refusals",
+        "views": "forms services queries models rules urls table comparison browser refusals",
         "__init__": "views browser refusals",
     }.items()
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import current_app, g, request, session
 
-from webapp.access.identity import Identity
+from webapp.access.identity import Identity, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
 from webapp.auth.queries import find_session
@@ -40,6 +40,13 @@ def load_identity() -> Identity | None:
         time_zone=row.time_zone,
         session_id=row.session_id,
     )
+
+
+def reload_identity() -> None:
+    """The profile has changed: the rest of this request speaks the language just chosen."""
+    g.pop("identity", None)
+    forget_language()
+    find_identity()
 
 
 def remember_token(token: str) -> None:

@@ -15,6 +15,7 @@ from webapp.config import Settings
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
 from webapp.extensions import UtcDateTime, utc_now
+from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.types import AnyRow
 from webapp.users.models import User
 from webapp.users.rules import email_key
@@ -117,9 +118,8 @@ def get_link_owner(token: str) -> User:
 
 def get_own_session(session_id: int, user_id: int) -> SignInSession:
     """Raises NotFound for a session that is gone or somebody else's."""
-    session = get_session().scalar(
-        select(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == user_id)
-    )
+    own = select(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == user_id)
+    session = get_session().scalar(own) if session_id <= LARGEST_ID else None
     if session is None:
         raise NotFound(N_("This device is signed out already."))
     return session

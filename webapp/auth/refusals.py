@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from webapp.access.guards import SignInRequired, permission_of
 from webapp.access.identity import find_identity
-from webapp.access.permissions import Permission
+from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.auth.browser import had_token
 from webapp.auth.forms import SignInForm
 from webapp.errors import N_
@@ -34,7 +34,10 @@ def show_sign_in(
 
 def show_resend(kept: Resend, status: int = 200) -> Response:
     """What would be sent, to be sent again by a click: never by itself."""
-    fields = [{"name": name, "value": value, "label": _label(name)} for name, value in kept.fields]
+    fields = [
+        {"name": name, "value": value, "shown": _shown(name, value), "label": _label(name)}
+        for name, value in kept.fields
+    ]
     page = render_template(
         "auth/resend.html", fields=fields, action=kept.path, discard_url=url_for("web.show_home")
     )
@@ -53,6 +56,10 @@ _LABELS = {
 def _label(name: str) -> str | None:
     """None for what a person does not see in the form either."""
     return gettext(_LABELS[name]) if name in _LABELS else None
+
+
+def _shown(name: str, value: str) -> str:
+    return gettext(ROLE_LABELS[Role(value)]) if name == "role" and value in ROLE_LABELS else value
 
 
 def _ask_to_sign_in(_error: SignInRequired) -> Response:

@@ -37,6 +37,11 @@ def safe_path(target: str, fallback: str) -> str:
     return target
 
 
+def printable(header: str) -> str:
+    """What of a header can be stored and shown: Postgres takes no NUL, and nobody needs the others."""
+    return "".join(character for character in header if character.isprintable())
+
+
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),

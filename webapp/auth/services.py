@@ -11,7 +11,7 @@ from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import throttle
 from webapp.auth.models import LONGEST_ADDRESS, LONGEST_AGENT, PasswordLink, SignInSession
 from webapp.auth.queries import LINK_IS_DEAD, Credentials, find_credentials, get_link_owner
-from webapp.auth.rules import LINK_LIFETIME, hash_token, new_token
+from webapp.auth.rules import LINK_LIFETIME, hash_token, new_token, printable
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, Invalid, NotFound
 from webapp.extensions import utc_now
@@ -74,8 +74,8 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
             user_id=user_id,
             token_hash=hash_token(token),
             epoch=epoch,
-            address=address[:LONGEST_ADDRESS],
-            user_agent=user_agent[:LONGEST_AGENT],
+            address=printable(address)[:LONGEST_ADDRESS],
+            user_agent=printable(user_agent)[:LONGEST_AGENT],
         )
     )
     session.flush()

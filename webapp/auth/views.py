@@ -11,7 +11,14 @@ from webapp.access.guards import requires
 from webapp.access.identity import current_actor, current_identity, find_identity, known_identity
 from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import services
-from webapp.auth.browser import forget_token, remember_token, remote_address, settings, user_agent
+from webapp.auth.browser import (
+    forget_token,
+    reload_identity,
+    remember_token,
+    remote_address,
+    settings,
+    user_agent,
+)
 from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
 from webapp.auth.models import SignInSession
 from webapp.auth.queries import get_link_owner, get_own_session, list_sessions
@@ -23,7 +30,7 @@ from webapp.users.queries import get_user
 from webapp.users.rules import time_zones
 from webapp.users.services import update_own_profile
 from webapp.users.urls import back_to, show_url
-from webapp.web.language import forget_language, gettext, ngettext
+from webapp.web.language import gettext, ngettext
 from webapp.web.messages import tell
 from webapp.web.resend import open_form
 
@@ -50,18 +57,18 @@ def sign_in() -> Response:
         )
     except (Invalid, Throttled, Busy) as error:
         form.show(error)
-        response = show_sign_in(form, next_url=next_url, resend=resend, status=_status(error))
-        if isinstance(error, Throttled):
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
+        return _refuse(show_sign_in(form, next_url=next_url, resend=resend), error)
     remember_token(token)
     find_identity()
     kept = open_form(resend)
     return show_resend(kept) if kept else redirect(next_url, 303)
 
 
-def _status(error: DomainError) -> int:
-    return {Throttled: 429, Busy: 503}.get(type(error), 422)
+def _refuse(page: Response, error: Invalid | Throttled | Busy) -> Response:
+    page.status_code = {Throttled: 429, Busy: 503}.get(type(error), 422)
+    if isinstance(error, Throttled):
+        page.headers["Retry-After"] = str(error.retry_after)
+    return page
 
 
 @blueprint.post("/auth/logout")
@@ -90,9 +97,9 @@ def change_password() -> Response:
                 user_agent=user_agent(),
                 actor=identity.actor,
             )
-        except (Invalid, Throttled) as error:
+        except (Invalid, Throttled, Busy) as error:
             form.show(error)
-            status = _status(error)
+            return _refuse(make_response(render_template("auth/password.html", form=form)), error)
         else:
             remember_token(token)
             tell(gettext("Your password is changed. All your other devices are signed out."))
@@ -150,7 +157,7 @@ def edit_profile() -> Response:
             form.version.data = user.version
             status = 422 if isinstance(error, Invalid) else 409
         else:
-            forget_language()
+            reload_identity()
             tell(gettext("Your profile is saved."))
             return redirect(url_for("auth.edit_profile"), 303)
     elif form.errors:

@@ -54,6 +54,8 @@ def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime])
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         match json.loads(urlsafe_b64decode(padded)):
             case [str(for_sort), str(key), int(row_id), int() | None as position] if for_sort == sort:
+                if isinstance(row_id, bool) or isinstance(position, bool):  # JSON's true is an int to Python
+                    raise BadCursor
                 value: str | datetime = key
                 if key_type is datetime:
                     value = datetime.fromisoformat(key).astimezone(UTC)

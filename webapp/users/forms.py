@@ -64,15 +64,25 @@ class DeleteForm(Form):
     version = VersionField()
 
 
+class DayField(DateField):
+    """A calendar day, as browsers send it."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError(gettext("Write the day as 2024-12-31.")) from None
+
+
 class UserFilterForm(Form):
     """The list's state, all of it in the URL. A value that means nothing is an error on its field."""
 
     q = SearchField(N_("Search name or e-mail"))
     status = SelectField(N_("Status"), choices=[], validate_choice=False)
     role = SelectField(N_("Role"), choices=[], validate_choice=False)
-    created_from = DateField(N_("Created from"), validators=[Optional()])
-    created_to = DateField(N_("Created to"), validators=[Optional()])
-    sort = StringField(N_("Sort"))
+    created_from = DayField(N_("Created from"), validators=[Optional()])
+    created_to = DayField(N_("Created to"), validators=[Optional()])
+    sort = StringField(N_("Sort"), default=DEFAULT_SORT)
     page_size = SelectField(N_("Rows"), choices=[], validate_choice=False, default=str(DEFAULT_SIZE))
     page = IntegerField(N_("Page"), validators=[Optional()])
 
@@ -85,8 +95,8 @@ class UserFilterForm(Form):
         ]
         self.role.choices = [SelectChoice(value="", label=gettext("Any role")), *role_choices()]
         self.page_size.choices = [SelectChoice(value=str(n), label=str(n)) for n in PAGE_SIZES]
-        for field, default in ((self.sort, DEFAULT_SORT), (self.page_size, str(DEFAULT_SIZE))):
-            field.data = field.data or default
+        for field in (self.sort, self.page_size):
+            field.data = field.data or field.default
 
     def validate_q(self, field: SearchField) -> None:
         if len(field.data or "") > LONGEST_QUERY:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import Field, HiddenField, StringField, ValidationError
 from wtforms.i18n import get_translations
 
@@ -24,6 +26,12 @@ class Form(FlaskForm):
 
         def get_translations(self, _form: object) -> Any:
             return get_translations([current_language()])
+
+        def wrap_formdata(self, _form: object, formdata: Any) -> Any:
+            """Only fields of a form: neither a JSON body nor an uploaded file stands for a text."""
+            if formdata is None or isinstance(formdata, MultiDict):
+                return formdata
+            return request.form if request.method == "POST" else None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,0 +1,55 @@
+"""A reload of gunicorn (HUP) serves the code and the settings that stand on the disk then, and no mixture."""
+
+from __future__ import annotations
+
+import signal
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+from tests.house.files import copy_repository
+from tests.serving import serve
+
+SETTINGS = {"DATABASE_URL": "sqlite://", "SECRET_KEY": "a test's secret, long enough to be accepted"}
+RELOAD_SECONDS = 30
+# Appended to a module that gunicorn.conf.py imports: the very one that a reload is tempted to keep.
+NEW_RELEASE = """
+
+_create_app = create_app
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    app = _create_app(settings)
+
+    @app.after_request
+    def mark(response):
+        response.headers["X-Release"] = "new"
+        return response
+
+    return app
+"""
+
+
+def ask(port: int) -> tuple[int, str | None]:
+    """The status and the release that answered; 400 where the forwarded host is believed."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=RELOAD_SECONDS)
+    connection.request("GET", "/healthz", headers={"X-Forwarded-Host": "elsewhere.example"})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status, response.headers["X-Release"]
+
+
+def test_a_reload_serves_the_new_code_and_the_new_settings(tmp_path: Path) -> None:
+    copy_repository(tmp_path)
+    with serve(SETTINGS, tmp_path) as server:
+        assert ask(server.port) == (200, None)
+        with (tmp_path / "webapp" / "__init__.py").open("a") as file:
+            file.write(NEW_RELEASE)
+        (tmp_path / ".env").write_text("PROXY_COUNT=1\n")
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while (answer := ask(server.port))[1] is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert answer == (400, "new")
+        assert server.process.poll() is None

@@ -1,0 +1,300 @@
+"""Pages put together are the sorted list: nothing twice, nothing left out, whatever happens between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
+
+from webapp.db import atomic, get_session
+from webapp.listing.page import FURTHEST_ROW, LAST, Page, PageRequest, paginate
+from webapp.users.models import User
+from webapp.users.queries import SORTS, UserFilters, list_users
+from webapp.users.services import insert_users
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
+each_order = pytest.mark.parametrize("order", ORDERS)
+slow = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@dataclass(frozen=True)
+class Person:
+    """Few values each, so that many are equal."""
+
+    full_name: str
+    created_at: datetime
+    last_sign_in_at: datetime | None
+
+
+moments = st.integers(0, 2).map(lambda number: START + timedelta(microseconds=number))
+people = st.builds(
+    Person,
+    full_name=st.sampled_from(["", "Ann", "ann", "Bob", "Éva", "zoë", "漢", "🙂"]),
+    created_at=moments,
+    last_sign_in_at=st.none() | moments,
+)
+crowds = st.lists(people, max_size=13)
+sizes = st.integers(1, 5)
+
+
+class World:
+    """The table, and beside it in Python what it holds: id → sort keys."""
+
+    def __init__(self, crowd: list[Person]) -> None:
+        self.rows: dict[int, dict[str, Any]] = {}
+        self._numbers = count(1)
+        self._next_id = 1
+        self._clear()
+        for person in crowd:
+            self.add(person)
+
+    @atomic
+    def _clear(self) -> None:
+        get_session().execute(delete(User))
+
+    def add(self, person: Person) -> None:
+        row_id, number = self._next_id, next(self._numbers)
+        self._next_id += 1
+        email = f"{'ab'[number % 2]}{number}@x.example"
+        insert_users([{"id": row_id, "email": email, **vars(person)}])
+        self.rows[row_id] = {
+            "name": {"Éva": "eva", "zoë": "zoe"}.get(person.full_name, person.full_name.lower()),
+            "email": email,
+            "created_at": person.created_at,
+            "last_sign_in_at": person.last_sign_in_at or EPOCH,
+        }
+
+    @atomic
+    def remove(self, row_id: int) -> None:
+        get_session().execute(delete(User).where(User.id == row_id))
+        del self.rows[row_id]
+
+    def ids(self, order: str) -> list[int]:
+        """The oracle."""
+        name = order.removeprefix("-")
+        pairs = sorted(
+            ((row[name], row_id) for row_id, row in self.rows.items()), reverse=order.startswith("-")
+        )
+        return [row_id for _, row_id in pairs]
+
+    def page(self, order: str, size: int, **where: Any) -> Page:
+        page = paginate(get_session(), list_users(UserFilters()), PageRequest(sort=order, size=size, **where))
+        get_session().rollback()
+        assert page.count.value == len(self.rows)
+        assert page.count.is_exact
+        return page
+
+
+def ids_of(page: Page) -> list[int]:
+    return [row.id for row in page.rows]
+
+
+@each_order
+@slow
+@given(crowd=crowds, size=sizes)
+def test_paging_forward_is_reading_the_sorted_list(
+    context: Flask, order: str, crowd: list[Person], size: int
+) -> None:
+    world = World(crowd)
+    page = world.page(order, size)
+    assert page.previous is None
+    seen: list[int] = []
+    while True:
+        assert page.position == len(seen)
+        assert (page.previous is None) is (not seen)
+        seen += ids_of(page)
+        if page.next is None:
+            break
+        assert len(page.rows) == size
+        page = world.page(order, size, after=page.next)
+    assert seen == world.ids(order)
+
+
+@each_order
+@slow
+@given(crowd=crowds, size=sizes)
+def test_paging_backward_is_reading_it_from_its_end(
+    context: Flask, order: str, crowd: list[Person], size: int
+) -> None:
+    """The first page is always full, so it may show rows again that the second one showed."""
+    world = World(crowd)
+    expected = world.ids(order)
+    page = world.page(order, size, before=LAST)
+    assert page.next is None
+    start = len(expected)
+    while True:
+        end, start = start, max(0, start - size)
+        if start == 0:
+            end = min(size, len(expected))
+        assert ids_of(page) == expected[start:end]
+        assert page.position == start
+        assert (page.previous is None) is (start == 0)
+        if page.previous is None:
+            break
+        page = world.page(order, size, before=page.previous)
+
+
+@each_order
+@slow
+@given(crowd=crowds, size=sizes)
+def test_a_page_and_back_again_is_the_same_page(
+    context: Flask, order: str, crowd: list[Person], size: int
+) -> None:
+    world = World(crowd)
+    page = world.page(order, size)
+    while page.next is not None:
+        following = world.page(order, size, after=page.next)
+        assert following.previous is not None
+        back = world.page(order, size, before=following.previous)
+        assert (ids_of(back), back.position) == (ids_of(page), page.position)
+        page = following
+
+
+@each_order
+@slow
+@given(crowd=crowds, size=sizes, number=st.integers(1, 15))
+def test_a_numbered_page_is_a_slice(
+    context: Flask, order: str, crowd: list[Person], size: int, number: int
+) -> None:
+    world = World(crowd)
+    start = (number - 1) * size
+    page = world.page(order, size, number=number)
+    expected = world.ids(order)
+    assert ids_of(page) == expected[start : start + size]
+    assert page.is_past_end is (number > 1 and not page.rows)
+    assert (page.next is not None) is (start + size < len(expected))
+    assert (page.previous is not None) is (start > 0 and bool(page.rows))
+    if page.next:
+        assert ids_of(world.page(order, size, after=page.next)) == expected[start + size : start + 2 * size]
+
+
+changes = st.lists(
+    st.tuples(st.none() | st.integers(0, 100), st.none() | people), min_size=1, max_size=6
+)  # before each page: the row to delete, counted in the list, and the person to add
+
+
+@each_order
+@pytest.mark.parametrize("is_forward", [True, False], ids=["forward", "backward"])
+@slow
+@given(crowd=crowds, size=sizes, changes=changes)
+def test_changes_between_pages_repeat_no_row_and_skip_none(
+    context: Flask,
+    order: str,
+    is_forward: bool,
+    crowd: list[Person],
+    size: int,
+    changes: list[tuple[int | None, Person | None]],
+) -> None:
+    world = World(crowd)
+    staying = set(world.rows)
+    page = world.page(order, size, before=None if is_forward else LAST)
+    seen = ids_of(page) if is_forward else ids_of(page)[::-1]
+    steps = iter(changes)
+    while cursor := page.next if is_forward else page.previous:
+        gone, come = next(steps, (None, None))
+        edge = ids_of(page)[-1 if is_forward else 0]
+        place = (world.rows[edge][order.removeprefix("-")], edge)
+        if gone is not None and world.rows:
+            row_id = world.ids(order)[gone % len(world.rows)]
+            world.remove(row_id)
+            staying.discard(row_id)
+        if come is not None:
+            world.add(come)
+        expected = rows_beyond(world, order, place, is_forward=is_forward)
+        page = world.page(order, size, **{"after" if is_forward else "before": cursor})
+        if len(expected) < (1 if is_forward else size):  # an end was reached: the page there, filled up
+            full = world.ids(order)
+            assert ids_of(page) == (full[-size:] if is_forward else full[:size])
+            seen += [row_id for row_id in expected if row_id in ids_of(page)]
+            break
+        shown = ids_of(page) if is_forward else ids_of(page)[::-1]
+        assert shown == expected[:size]
+        seen += shown
+    assert [row_id for row_id in seen if seen.count(row_id) > 1] == []
+    in_order = world.ids(order) if is_forward else world.ids(order)[::-1]
+    assert [row_id for row_id in seen if row_id in staying] == [
+        row_id for row_id in in_order if row_id in staying
+    ]
+
+
+def rows_beyond(world: World, order: str, place: tuple[Any, int], *, is_forward: bool) -> list[int]:
+    """What comes after (or, from near to far, before) a place where a row may no longer be."""
+    name = order.removeprefix("-")
+    ids = world.ids(order) if is_forward else world.ids(order)[::-1]
+    is_greater = order.startswith("-") is not is_forward
+    return [i for i in ids if ((world.rows[i][name], i) > place) is is_greater and i != place[1]]
+
+
+def person(name: str = "Ann") -> Person:
+    return Person(name, START, None)
+
+
+@pytest.mark.parametrize("where", ["after", "before"])
+def test_a_cursor_works_on_when_its_row_is_gone(context: Flask, where: str) -> None:
+    world = World([person() for _ in range(6)])
+    middle = world.page("name", 2, number=2)
+    cursor, edge = (middle.next, 4) if where == "after" else (middle.previous, 3)
+    world.remove(edge)
+    page = world.page("name", 2, **{where: cursor})
+    assert ids_of(page) == ([5, 6] if where == "after" else [1, 2])
+
+
+def test_when_all_after_it_is_gone_the_last_page_is_shown(context: Flask) -> None:
+    world = World([person() for _ in range(4)])
+    cursor = world.page("name", 2).next
+    world.remove(3)
+    world.remove(4)
+    page = world.page("name", 2, after=cursor)
+    assert (ids_of(page), page.next, page.previous, page.position) == ([1, 2], None, None, 0)
+
+
+@pytest.mark.parametrize("number", [2, 3, FURTHEST_ROW, 10**18])
+def test_a_page_past_the_end_is_flagged(context: Flask, number: int) -> None:
+    world = World([person()])
+    page = world.page("name", 20, number=number)
+    assert page.is_past_end
+    assert list(page.rows) == []
+    assert page.next is page.previous is None
+
+
+def test_the_first_page_of_nothing_is_not_past_its_end(context: Flask) -> None:
+    world = World([])
+    for where in ({}, {"number": 1}, {"before": LAST}):
+        page = world.page("name", 20, **where)
+        assert (list(page.rows), page.is_past_end, page.next, page.previous) == ([], False, None, None)
+
+
+@pytest.mark.parametrize("where", ["after", "before"])
+@pytest.mark.parametrize("sort", ["-name", "email", "created_at"])
+def test_a_cursor_of_another_sort_leads_to_the_first_page_and_says_so(
+    context: Flask, where: str, sort: str
+) -> None:
+    world = World([person() for _ in range(3)])
+    page = world.page(sort, 2, **{where: world.page("name", 2).next})
+    assert page.had_bad_cursor
+    assert ids_of(page) == world.ids(sort)[:2]
+    assert page.position == 0
+
+
+@pytest.mark.parametrize("where", [{}, {"number": 2}, {"before": LAST}, "after", "before"], ids=str)
+def test_a_page_takes_two_queries(
+    context: Flask, count_queries: Callable[[], AbstractContextManager[list[str]]], where: Any
+) -> None:
+    world = World([person() for _ in range(6)])
+    middle = world.page("name", 2, number=2)
+    if isinstance(where, str):
+        where = {where: middle.next if where == "after" else middle.previous}
+    with count_queries() as statements:
+        assert len(world.page("name", 2, **where).rows) == 2
+    assert len(statements) == 2

@@ -1,0 +1,215 @@
+"""Any text is a search; both databases find what a plain reading of the rules finds."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+
+from webapp.db import atomic, get_session
+from webapp.listing.search import (
+    LONGEST_QUERY,
+    MOST_WORDS,
+    fold,
+    fold_character,
+    matches_words,
+    searchable,
+    split_words,
+)
+from webapp.users.models import User
+from webapp.users.services import insert_users
+
+quick = settings(max_examples=60, deadline=None)
+anything = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too
+# Few letters of many alphabets, so that words meet; and every character that SQL or LIKE could trip over.
+LETTERS = (
+    "aAbeéÉsßıİiIñçØœﬁＡｂ ΑαάςσΣ Жжйё 한글 漢字 कि עב عر ไท 🙂 %_\\/'\"`;-*?[]^$.,(){}\u0301\u200d\u00a0\t"
+)
+crowded = st.text(LETTERS, max_size=25)
+
+
+@quick
+@given(anything)
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+def test_every_character_folds_to_what_stays_as_it_is() -> None:
+    tried = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isprintable()]
+    fold_once = fold_character.__wrapped__  # past the cache, which a million characters would only churn
+    folded = {fold_once(character) for character in tried}
+    assert [text for text in folded if "".join(map(fold_once, text)) != text] == []
+
+
+@quick
+@given(anything, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_a_text_folds_alike_however_it_is_encoded(text: str, form: str) -> None:
+    assert fold(unicodedata.normalize(form, text)) == fold(text)  # type: ignore[arg-type]
+
+
+@quick
+@given(anything)
+def test_case_does_not_count(text: str) -> None:
+    assert fold(text.casefold()) == fold(text)
+    ordinary = "".join(c for c in text if c not in "ıİ")  # in Turkish these two are letters of their own
+    assert fold(ordinary.lower()) == fold(ordinary)
+
+
+# Not the iota subscript, which is a letter written below another.
+accents = st.characters(categories=["Mn"], exclude_characters="\u0345")
+
+
+@quick
+@given(st.text("aeñжα漢", max_size=8), st.text(accents, max_size=4))
+def test_accents_do_not_count(text: str, marks: str) -> None:
+    assert fold("".join(c + marks for c in text)) == fold(text)
+
+
+@quick
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))
+def test_width_does_not_count(text: str) -> None:
+    wide = "".join(chr(ord(c) + 0xFEE0) for c in text)
+    assert fold(wide) == fold(text)
+
+
+@quick
+@given(anything)
+def test_folded_text_has_single_spaces_and_nothing_invisible(text: str) -> None:
+    folded = fold(text)
+    assert folded == " ".join(folded.split())
+    assert not {unicodedata.category(c) for c in folded} & {"Cc", "Cf", "Cs", "Mn", "Me"}
+    folded.encode()  # storable
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("  Zoë\t O’Neil\n", "zoe o’neil"),
+        ("Straße", "strasse"),
+        ("İstanbul", "istanbul"),
+        ("ﬁnance Ａｎｎ", "finance ann"),
+        ("ΣΊΣΥΦΟΣ", "σισυφοσ"),
+        ("Ёлка", "елка"),
+        ("a\0b", "a b"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("\ud800x", "x"),
+        ("", ""),
+    ],
+)
+def test_examples_fold_as_people_expect(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+@quick
+@given(st.text(st.characters(exclude_categories=()), max_size=400))
+def test_any_text_splits_into_few_folded_words(query: str) -> None:
+    words = split_words(query)
+    assert len(words) <= MOST_WORDS
+    assert len(set(words)) == len(words)
+    for word in words:
+        assert word
+        assert fold(word) == word
+        assert not re.search(r"\s", word)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("", ()),
+        (" \t\u3000\n", ()),
+        ("Ann  Lee ann", ("ann", "lee")),
+        ("b A b Á", ("b", "a")),
+        (" ".join(f"word{n}" for n in range(30)), tuple(f"word{n}" for n in range(MOST_WORDS))),
+        ("x" * 1_000, ("x" * LONGEST_QUERY,)),
+    ],
+)
+def test_words_keep_their_order_and_come_once(query: str, words: tuple[str, ...]) -> None:
+    assert split_words(query) == words
+
+
+def oracle(text: str, words: tuple[str, ...]) -> bool:
+    """The rules read plainly: long words anywhere, short ones where a word begins."""
+    tokens = fold(text).split()
+    return all(
+        any(token.startswith(word) for token in tokens) if len(word) <= 2 else word in " ".join(tokens)
+        for word in words
+    )
+
+
+@atomic
+def store_names(names: list[str]) -> None:
+    """The e-mail is searched as well, so it is kept to a letter that no query holds."""
+    get_session().execute(delete(User))
+    insert_users([{"full_name": name, "email": f"{'z' * (n + 3)}"} for n, name in enumerate(names)])
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[list[str], str]:
+    """Names, and a query that is often made of pieces of one of them."""
+    names = draw(st.lists(crowded, min_size=1, max_size=6))
+    pieces = []
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(st.sampled_from(names))
+        start = draw(st.integers(0, max(0, len(name) - 1)))
+        pieces.append(
+            draw(st.just(name[start : start + draw(st.integers(1, 5))]) | st.text(LETTERS, max_size=3))
+        )
+    return names, " ".join(pieces)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(search=searches())
+def test_a_database_finds_what_the_rules_find(context: Flask, search: tuple[list[str], str]) -> None:
+    names, query = search
+    storable = [name.replace("\0", "") for name in names]
+    store_names(storable)
+    words = split_words(query)
+    statement = select(User.full_name).where(matches_words(User.search_text.expression, words))
+    found = sorted(get_session().scalars(statement))
+    get_session().rollback()
+    expected = [name for n, name in enumerate(storable) if oracle(f"{name} {'z' * (n + 3)}", words)]
+    assert found == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (
+            "",
+            ["100% Cotton", "100 Percent", "Ann_Lee", "Annie Lee", "Back\\slash", 'O\'Hara "Q"', "Ørsted Ça"],
+        ),
+        ("100%", ["100% Cotton"]),
+        ("%", []),
+        ("_", []),
+        ("n_l", ["Ann_Lee"]),
+        ("k\\s", ["Back\\slash"]),
+        ("o'h", ['O\'Hara "Q"']),
+        ('"q"', ['O\'Hara "Q"']),
+        ('"', ['O\'Hara "Q"']),
+        ("lee ann", ["Ann_Lee", "Annie Lee"]),
+        ("l", ["Annie Lee"]),
+        ("le", ["Annie Lee"]),
+        ("ee", []),
+        ("nie", ["Annie Lee"]),
+        ("100", ["100% Cotton", "100 Percent"]),
+        ("ca", ["Ørsted Ça"]),
+        ("ØRS", ["Ørsted Ça"]),
+        ("ann zzz", ["Ann_Lee", "Annie Lee"]),
+    ],
+)
+def test_examples_are_found_as_people_expect(context: Flask, query: str, found: list[str]) -> None:
+    store_names(
+        ["100% Cotton", "100 Percent", "Ann_Lee", "Annie Lee", "Back\\slash", 'O\'Hara "Q"', "Ørsted Ça"]
+    )
+    statement = select(User.full_name).where(matches_words(User.search_text.expression, split_words(query)))
+    assert list(get_session().scalars(statement.order_by(User.id))) == found
+
+
+def test_a_searchable_text_begins_every_word_with_a_space() -> None:
+    assert searchable("Ann Lee", "ann@x.example") == " ann lee ann@x.example"

@@ -1,0 +1,93 @@
+"""GET, POST /auth/password: a new password for oneself; every other device is signed out."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from tests.conftest import PASSWORD, SignedIn, read_user
+from tests.pages.asking import (
+    assert_get_asks_to_sign_in,
+    assert_get_writes_nothing,
+    assert_post_asks_to_sign_in,
+    text_of,
+)
+from tests.pages.form_reader import read_form
+from tests.visitor import Visitor, field_error, field_value
+from webapp.auth.rules import MOST_PER_ACCOUNT
+
+PATH = "/auth/password"
+NEW = "harbour candle meadow"
+RIGHT = {"current_password": PASSWORD, "new_password": NEW, "confirm_password": NEW}
+
+
+@pytest.mark.parametrize("role", ["auditor", "support", "administrator"])
+def test_the_pages_own_form_changes_it(app: Flask, signed_in: SignedIn, role: str) -> None:
+    visitor = signed_in(role, email="ann@example.org")
+    assert visitor.user is not None
+    other = Visitor(app, visitor.user)
+    form = read_form(visitor.get(PATH).text, holding="new_password")
+    answer = visitor.post_raw(form.action or PATH, {**form.fields, **RIGHT}, follow_redirects=True)
+    assert answer.request.path == "/auth/devices"
+    assert "Your password is changed." in answer.text
+    assert other.get("/auth/devices").status_code == 303, "the other device is signed out"
+    sign_in = {"email": "ann@example.org", "password": NEW}
+    assert Visitor(app).post("/auth/login", sign_in).status_code == 303
+    assert Visitor(app).post("/auth/login", {**sign_in, "password": PASSWORD}).status_code == 422
+
+
+def test_without_anybody_signed_in_it_asks_to_sign_in(app: Flask) -> None:
+    assert_get_asks_to_sign_in(app, PATH)
+    assert_post_asks_to_sign_in(app, PATH, RIGHT)
+
+
+def test_opening_the_form_writes_nothing(signed_in: SignedIn) -> None:
+    assert_get_writes_nothing(signed_in(), PATH)
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "text"),
+    [
+        ({"current_password": ""}, "current_password", "Enter your present password."),
+        ({"current_password": "wrong"}, "current_password", "not your present password"),
+        ({"new_password": "short", "confirm_password": "short"}, "new_password", "at least 12"),
+        ({"new_password": "", "confirm_password": ""}, "new_password", "at least 12"),
+        ({"new_password": "ann.lee was here"}, "new_password", "easy to guess"),
+        ({"confirm_password": NEW + "!"}, "confirm_password", "not the same"),
+        ({"confirm_password": ""}, "confirm_password", "not the same"),
+    ],
+)
+def test_bad_input_is_named_and_no_password_is_sent_back(
+    app: Flask, signed_in: SignedIn, values: dict[str, str], field: str, text: str
+) -> None:
+    visitor = signed_in("auditor", email="ann.lee@example.org")
+    answer = visitor.post(PATH, {**RIGHT, **values})
+    assert answer.status_code == 422
+    assert text in (field_error(answer.text, field) or "")
+    for name in RIGHT:
+        assert field_value(answer.text, name) == ""
+    assert PASSWORD not in answer.text
+    assert visitor.user is not None
+    same = read_user(app, visitor.user.id)
+    assert same is not None
+    assert same.hashed_password == visitor.user.hashed_password
+    assert visitor.get(PATH).status_code == 200, "still signed in"
+
+
+def test_guessing_the_present_password_ends_after_ten(signed_in: SignedIn) -> None:
+    visitor = signed_in("auditor")
+    for _ in range(MOST_PER_ACCOUNT):
+        visitor.post(PATH, {**RIGHT, "current_password": "wrong"})
+    answer = visitor.post(PATH, RIGHT)
+    assert answer.status_code == 429
+    assert "Too many attempts" in text_of(answer)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_the_old_form_in_another_tab_cannot_be_sent_again(signed_in: SignedIn) -> None:
+    visitor = signed_in("auditor")
+    tab = read_form(visitor.get(PATH).text, holding="new_password").fields
+    visitor.post(PATH, RIGHT)
+    answer = visitor.post_raw(PATH, {**tab, **RIGHT})
+    assert answer.status_code == 400, "its token died with the old session"
+    assert NEW not in answer.text

@@ -1,0 +1,171 @@
+"""A form sent when the session had ended, or with an old token: what was typed comes back, passwords never."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete
+
+from tests.conftest import PASSWORD, MakeUser, SignedIn, read_tables, read_user
+from tests.pages.asking import text_of
+from tests.pages.form_reader import read_form
+from tests.visitor import Visitor, field_value
+from webapp.access.permissions import Role
+from webapp.auth.models import SignInSession
+from webapp.db import get_session
+from webapp.web.resend import LARGEST_BYTES
+
+DESK = {"email": "administrator@desk.example", "password": PASSWORD}
+SIGN_IN = "/auth/login"
+
+
+def end_sessions(app: Flask) -> None:
+    with app.app_context():
+        get_session().execute(delete(SignInSession))
+        get_session().commit()
+
+
+def sign_in_from(visitor: Visitor, page: str) -> str:
+    """Fill in the sign-in form of ``page``; the page that follows."""
+    form = read_form(page, holding="password")
+    answer = visitor.post_raw(form.action or SIGN_IN, {**form.fields, **DESK})
+    assert answer.status_code == 200, answer.headers.get("Location")
+    return answer.text
+
+
+def test_an_edit_survives_an_expired_session(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user = signed_in(), make_user(full_name="Ann Lee", email="ann@example.org")
+    path = f"/users/{user.id}/edit"
+    typed = {**read_form(visitor.get(path).text, holding="full_name").fields, "full_name": "Ann <Typed>"}
+    end_sessions(app)
+    refused = visitor.post_raw(path, typed)
+    assert refused.status_code == 401
+    assert "What you typed is kept" in text_of(refused)
+    assert read_user(app, user.id).full_name == "Ann Lee"  # type: ignore[union-attr]
+
+    shown = sign_in_from(visitor, refused.text)
+    assert "Ann &lt;Typed&gt;" in shown
+    again = read_form(shown, holding="full_name")
+    assert again.action == path
+    assert visitor.post_raw(again.action, again.fields).status_code == 303
+    saved = read_user(app, user.id)
+    assert saved is not None
+    assert (saved.full_name, saved.version) == ("Ann <Typed>", 2)
+
+
+def test_nothing_is_sent_by_itself(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user = signed_in(), make_user()
+    end_sessions(app)
+    refused = visitor.post(f"/users/{user.id}/delete", {"version": "1"})
+    before = read_tables(app)["users"]
+    sign_in_from(visitor, refused.text)
+    assert [row[0] for row in read_tables(app)["users"]] == [row[0] for row in before]
+
+
+def test_a_new_user_survives_too_with_every_field(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    typed = {"full_name": "Zoë\u200d", "email": "zoe@example.org", "role": "support", "back": "q=a%26b&sort=-email"}
+    end_sessions(app)
+    shown = sign_in_from(visitor, visitor.post("/users/new", typed).text)
+    again = read_form(shown, holding="full_name")
+    assert {name: again.fields[name] for name in typed} == typed
+
+
+def test_a_wrong_password_in_between_loses_nothing(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    form = read_form(visitor.post("/users/new", {"email": "zoe@example.org"}).text, holding="password")
+    wrong = visitor.post_raw(SIGN_IN, {**form.fields, **DESK, "password": "wrong"})
+    assert wrong.status_code == 422
+    assert 'value="zoe@example.org"' in sign_in_from(visitor, wrong.text)
+
+
+def test_neither_does_a_sign_in_page_that_was_open_for_too_long(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    form = read_form(visitor.post("/users/new", {"email": "zoe@example.org"}).text, holding="password")
+    old = visitor.post_raw(SIGN_IN, {**form.fields, **DESK, "csrf_token": "old"})
+    assert old.status_code == 400
+    assert 'value="zoe@example.org"' in sign_in_from(visitor, old.text)
+
+
+def test_passwords_are_never_kept(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    secret = "harbour candle meadow"
+    typed = {"current_password": secret, "new_password": secret, "confirm_password": secret, "kept": "kept value"}
+    refused = visitor.post("/auth/password", typed)
+    assert refused.status_code == 401
+    shown = sign_in_from(visitor, refused.text)
+    assert "kept value" in shown
+    assert "_password" not in shown
+    assert secret not in shown
+
+
+CROSS_SITE = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost.evil.example"},
+]
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE, ids=lambda headers: str(*headers.values()))
+def test_what_another_site_sends_is_not_kept(
+    app: Flask, signed_in: SignedIn, headers: dict[str, str]
+) -> None:
+    visitor, planted = signed_in(), {"email": "eve@example.org", "role": "administrator"}
+    old_token = visitor.post_raw("/users/new", planted, headers=headers)
+    assert old_token.status_code == 400
+    assert "eve@example.org" not in old_token.text
+    end_sessions(app)
+    signed_out = Visitor(app).post("/users/new", planted, headers=headers)
+    assert signed_out.status_code == 401
+    assert field_value(signed_out.text, "resend") == ""
+
+
+def test_an_old_token_shows_what_was_typed_with_a_new_one(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user()
+    path = f"/users/{user.id}/edit"
+    typed = {"full_name": "Typed", "email": user.email, "version": "1", "csrf_token": "old"}
+    refused = visitor.post_raw(path, typed)
+    assert refused.status_code == 400
+    again = read_form(refused.text, holding="full_name")
+    assert (again.action, again.fields["full_name"]) == (path, "Typed")
+    assert visitor.post_raw(again.action, again.fields).status_code == 303
+    saved = read_user(app, user.id)
+    assert saved is not None
+    assert saved.full_name == "Typed"
+
+
+@pytest.mark.parametrize(
+    "sealed", ["x", "WyIvIixbXV0.x.y", "a" * 100_000, "\0", "é", '["/users/new",[]]'], ids=lambda text: ascii(text[:6])
+)
+def test_what_we_did_not_seal_is_ignored(visitor: Visitor, make_user: MakeUser, sealed: str) -> None:
+    make_user(email=DESK["email"], role=Role.ADMINISTRATOR)
+    answer = visitor.post(SIGN_IN, {**DESK, "resend": sealed, "next": "/help"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/help")
+
+
+def test_a_very_large_form_is_not_kept_and_that_is_not_claimed(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    answer = visitor.post("/users/new", {"full_name": "n" * (LARGEST_BYTES + 1)})
+    assert answer.status_code == 401
+    assert field_value(answer.text, "resend") == ""
+    assert "Your session has ended" in answer.text
+    assert "What you typed is kept" not in answer.text
+
+
+def test_any_name_and_value_can_be_kept(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    typed = {"full_name": '"><script>canary', "a\"'<b>": "\r\nX: y", "empty": "", "%": "\u202e"}
+    shown = sign_in_from(visitor, visitor.post("/users/new", typed).text)
+    assert "<script>canary" not in shown
+    again = read_form(shown, holding="full_name")
+    for name, value in typed.items():
+        assert again.fields[name].replace("\n", "\r\n").replace("\r\r", "\r") == value
