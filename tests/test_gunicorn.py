@@ -72,9 +72,7 @@ def settings_of(app: Flask) -> dict[str, str]:
 @pytest.fixture
 def settings(file_app: Flask, hashed_password: str) -> dict[str, str]:
     """Of a database with one administrator; SQLite in a file, and Postgres."""
-    user_maker(file_app, hashed_password)(
-        email=EMAIL, full_name="Dana Desk", role=Role.ADMINISTRATOR
-    )
+    user_maker(file_app, hashed_password)(email=EMAIL, full_name="Dana Desk", role=Role.ADMINISTRATOR)
     return settings_of(file_app)
 
 

@@ -106,7 +106,8 @@ def watch(context: BrowserContext, problems: list[str]) -> None:
         "console",
         lambda message: (
             problems.append(f"{message.type}: {message.text}")
-            if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text
+            if message.type in {"error", "warning"}
+            and "the server responded with a status of" not in message.text
             else None
         ),
     )

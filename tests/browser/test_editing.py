@@ -170,7 +170,9 @@ def test_deactivating_can_be_undone_from_its_toast(desk: Desk, page: Page, perso
     expect(page).to_have_url(re.compile(rf"q=editable.*#u{person.id}$"))
 
 
-def test_deleting_says_what_goes_asks_once_and_returns_to_the_list(desk: Desk, page: Page, person: User) -> None:
+def test_deleting_says_what_goes_asks_once_and_returns_to_the_list(
+    desk: Desk, page: Page, person: User
+) -> None:
     page.goto(f"/users/?q={person.email}")
     page.locator(f"#u{person.id} a").click()
     page.get_by_role("button", name="Delete…").click()

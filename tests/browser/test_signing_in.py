@@ -19,7 +19,9 @@ def sign_in(page: Page, email: str, password: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(open_page: OpenPage, admin: User) -> None:
+def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(
+    open_page: OpenPage, admin: User
+) -> None:
     page = open_page()
     page.goto("/users/?q=mar")
     expect(page.get_by_label("E-mail")).to_be_focused()

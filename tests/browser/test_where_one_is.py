@@ -29,7 +29,9 @@ def test_times_are_those_of_the_browser_with_utc_in_the_tooltip(
     expect(created).to_have_attribute("datetime", "2026-03-12T23:30:00Z")
 
 
-def test_a_french_browser_reads_french_until_the_profile_says_english(open_page: OpenPage, admin: User) -> None:
+def test_a_french_browser_reads_french_until_the_profile_says_english(
+    open_page: OpenPage, admin: User
+) -> None:
     page = open_page(admin, locale="fr-FR")
     page.goto("/auth/profile")
     expect(page.locator("html")).to_have_attribute("lang", "fr")

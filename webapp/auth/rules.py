@@ -9,6 +9,7 @@ from hashlib import sha256
 
 TOKEN_BYTES = 32
 LINK_LIFETIME = timedelta(hours=24)
+LONGEST_SESSION = timedelta(days=90)  # no setting lets one live longer
 SEEN_INTERVAL = timedelta(minutes=1)  # last_seen_at is written at most this often
 
 # OWASP ASVS 5.0 6.3.1. By account against one person's password, by address against many people's.

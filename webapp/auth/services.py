@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import throttle
 from webapp.auth.models import LONGEST_ADDRESS, LONGEST_AGENT, PasswordLink, SignInSession
 from webapp.auth.queries import LINK_IS_DEAD, Credentials, find_credentials, get_link_owner
-from webapp.auth.rules import LINK_LIFETIME, hash_token, new_token, printable
+from webapp.auth.rules import LINK_LIFETIME, LONGEST_SESSION, hash_token, new_token, printable
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, Invalid, NotFound
 from webapp.extensions import utc_now
@@ -66,9 +66,8 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
     if session.scalar(select(User.id).where(User.id == user_id).with_for_update()) is None:
         raise Invalid(REFUSED)
     token = new_token()
-    session.execute(
-        delete(SignInSession).where(SignInSession.user_id == user_id, SignInSession.epoch < epoch)
-    )
+    is_dead = or_(SignInSession.epoch < epoch, SignInSession.created_at < utc_now() - LONGEST_SESSION)
+    session.execute(delete(SignInSession).where(SignInSession.user_id == user_id, is_dead))
     session.add(
         SignInSession(
             user_id=user_id,
