@@ -101,7 +101,9 @@ RAW: dict[str, bytes] = {
 
 def received(text: str) -> str:
     """``text`` as the server reads it: bytes that are no UTF-8 stay escaped."""
-    return "".join(quote(c.encode("utf-8", "surrogatepass")) if "\ud800" <= c <= "\udfff" else c for c in text)
+    return "".join(
+        quote(c.encode("utf-8", "surrogatepass")) if "\ud800" <= c <= "\udfff" else c for c in text
+    )
 
 
 def encode(fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:

@@ -21,7 +21,7 @@ import pytest
 from flask import Flask
 
 from tests.conftest import PASSWORD, user_maker
-from tests.serving import COMMAND, GRACEFUL_SECONDS, LONGEST_STOP_SECONDS, Server, environment_of, serve
+from tests.serving import COMMAND, LONGEST_STOP_SECONDS, Server, environment_of, serve
 from webapp.access.permissions import Role
 from webapp.config import ROOT, Settings
 

@@ -151,7 +151,9 @@ def by_service(change: Callable[[User, Actor], object]) -> Callable[[Flask, User
 ENDS: dict[str, Callable[[Flask, User], object]] = {
     "deactivation": by_service(lambda user, actor: services.deactivate_user(user, actor=actor)),
     "deletion": by_service(lambda user, actor: services.delete_user(user, version=1, actor=actor)),
-    "a new password": by_service(lambda user, actor: services.set_password(user, password=PASSWORD, actor=actor)),
+    "a new password": by_service(
+        lambda user, actor: services.set_password(user, password=PASSWORD, actor=actor)
+    ),
     "a member's role": by_service(
         lambda user, actor: services.update_user(user, version=1, role="member", actor=actor)
     ),
@@ -190,7 +192,9 @@ def test_a_cookie_copied_before_signing_out_is_worthless_after(
     assert not is_signed_in(thief)
 
 
-def test_a_role_taken_away_holds_from_the_next_request_on(app: Flask, signed_in: SignedIn, actor: Actor) -> None:
+def test_a_role_taken_away_holds_from_the_next_request_on(
+    app: Flask, signed_in: SignedIn, actor: Actor
+) -> None:
     visitor = signed_in("administrator", email="other@desk.example")
     signed_in("administrator")
     assert visitor.get("/users/new").status_code == 200

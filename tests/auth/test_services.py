@@ -17,7 +17,7 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, PasswordLink, SignInSession
-from webapp.auth.queries import find_session, get_link_owner, get_own_session, list_sessions
+from webapp.auth.queries import Credentials, find_session, get_link_owner, get_own_session, list_sessions
 from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, hash_token
 from webapp.config import Settings
 from webapp.db import get_session
@@ -153,7 +153,7 @@ def test_a_session_under_an_epoch_that_ended_meanwhile_is_born_dead(
 def test_a_session_for_somebody_deleted_meanwhile_is_no_defect(app: Flask, make_user: MakeUser) -> None:
     """Between the comparison and the session lies the slow part; the account may be gone after it."""
     user = make_user(email=ANN, role=Role.AUDITOR)
-    found = services.Credentials(user.id + 1, user.hashed_password, user.role, True, 0)
+    found = Credentials(user.id + 1, user.hashed_password, user.role, True, 0)
     with app.app_context(), pytest.raises(Invalid):
         services._start_session(found, email=ANN, address="", user_agent="", rehashed_password=None)
 

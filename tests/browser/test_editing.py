@@ -33,9 +33,10 @@ def type_more(page: Page, text: str) -> None:
     page.keyboard.type(text)
 
 
-def stored_name(desk: Desk, person: User) -> str | None:
+def stored_name(desk: Desk, person: User) -> str:
     user = read_user(desk.app, person.id)
-    return user and user.full_name
+    assert user
+    return user.full_name
 
 
 def test_saving_comes_back_to_the_same_list_at_the_same_row(desk: Desk, page: Page) -> None:
@@ -101,7 +102,11 @@ def test_leaving_with_unsaved_changes_asks_first(desk: Desk, page: Page, person:
 def test_a_form_is_sent_once_however_often_it_is_clicked(desk: Desk, page: Page, person: User) -> None:
     open_edit(page, person)
     held: list[Route] = []
-    page.route(f"**/users/{person.id}/edit", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**/users/{person.id}/edit", hold)
     page.get_by_label(NAME).fill("Nora Once")
     with page.expect_request(f"**/users/{person.id}/edit"):
         page.get_by_role("button", name="Save").dblclick(no_wait_after=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.desk import Desk
 
@@ -51,15 +51,15 @@ def test_a_burst_of_typing_is_one_request(page: Page) -> None:
 
 def test_a_newer_search_cancels_the_one_that_still_runs(page: Page) -> None:
     page.goto("/users/")
-    held: list[Route] = []
-    cancelled: list[Request] = []
-    page.route("**/users/?q=quix", lambda route: held.append(route))
-    page.on("requestfailed", lambda request: cancelled.append(request))
+    held: list[str] = []
+    cancelled: list[str] = []
+    page.route("**/users/?q=quix", lambda route: held.append(route.request.url))
+    page.on("requestfailed", lambda request: cancelled.append(request.url))
     with page.expect_request("**/users/?q=quix"):
         page.get_by_role("searchbox").fill("quix")
     page.get_by_role("searchbox").fill("quixling")
     expect_rows(page, "Zora Quixling")
-    assert [request.url.partition("?")[2] for request in cancelled] == ["q=quix"]
+    assert cancelled == held
     assert len(held) == 1
 
 

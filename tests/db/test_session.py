@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import QueuePool, StaticPool, create_engine, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from werkzeug.test import create_environ
 
 from tests.conftest import make_settings
 from webapp import create_app
@@ -135,22 +136,26 @@ def test_the_transaction_ends_before_the_answer_leaves(
     """Not only at the request's teardown, which comes after the client has its answer."""
     monkeypatch.setitem(app.view_functions, "operations.show_health", requires(Permission.PUBLIC)(view))
     began: list[object] = []
+    answered: list[tuple[str, bool]] = []
 
     def note(connection: object) -> None:
         began.append(connection)
+
+    def start_response(line: str, _headers: Any, _exc_info: Any = None) -> Callable[[bytes], object]:
+        answered.append((line[:3], get_session().in_transaction()))
+        return lambda _data: None
 
     with app.app_context():
         engine = sqla.engine
     event.listen(engine, "begin", note)
     try:
-        with app.test_client() as client:  # keeps the request's context open
-            assert client.get("/healthz").status_code == status
-            assert len(began) == 1
-            assert not get_session().in_transaction()
-            if isinstance(engine.pool, QueuePool):
-                assert engine.pool.checkedout() == 0
+        list(app.wsgi_app(create_environ("/healthz"), start_response))
     finally:
         event.remove(engine, "begin", note)
+    assert len(began) == 1
+    assert answered == [(str(status), False)]
+    if isinstance(engine.pool, QueuePool):
+        assert engine.pool.checkedout() == 0
 
 
 def test_each_request_has_a_session_of_its_own(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,7 @@ def test_paging_forward_is_reading_the_sorted_list(
         assert page.position == len(seen)
         assert (page.previous is None) is (not seen)
         seen += ids_of(page)
+        assert len(seen) <= len(crowd)  # and not round and round
         if page.next is None:
             break
         assert len(page.rows) == size
@@ -221,6 +222,7 @@ def test_changes_between_pages_repeat_no_row_and_skip_none(
         shown = ids_of(page) if is_forward else ids_of(page)[::-1]
         assert shown == expected[:size]
         seen += shown
+        assert len(seen) <= len(crowd) + len(changes)
     assert [row_id for row_id in seen if seen.count(row_id) > 1] == []
     in_order = world.ids(order) if is_forward else world.ids(order)[::-1]
     assert [row_id for row_id in seen if row_id in staying] == [

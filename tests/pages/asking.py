@@ -32,7 +32,9 @@ def assert_post_asks_to_sign_in(app: Flask, path: str, data: Mapping[str, str] |
     assert read_tables(app) == before
 
 
-def assert_refused(visitor: Visitor, path: str, data: Mapping[str, str] | None = None, *, status: int = 403) -> TestResponse:
+def assert_refused(
+    visitor: Visitor, path: str, data: Mapping[str, str] | None = None, *, status: int = 403
+) -> TestResponse:
     """A POST is answered with ``status`` and changes nothing."""
     before = read_tables(visitor.app)
     answer = visitor.post(path, data)

@@ -32,11 +32,14 @@ class _Reader(HTMLParser):
             return
         elif tag == "select":
             self._select = name
-        elif tag == "option" and self._select and ("selected" in values or self._select not in self._form.fields):
+        elif (
+            tag == "option"
+            and self._select
+            and ("selected" in values or self._select not in self._form.fields)
+        ):
             self._form.fields[self._select] = values.get("value", "")
-        elif tag == "input" and name:
-            if values.get("type") not in {"checkbox", "radio"} or "checked" in values:
-                self._form.fields[name] = values.get("value", "")
+        elif tag == "input" and name and (values.get("type") != "checkbox" or "checked" in values):
+            self._form.fields[name] = values.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
@@ -56,7 +59,8 @@ def read_form(page: str, *, holding: str = "", action: str = "") -> PageForm:
     found = [
         form
         for form in read_forms(page)
-        if form.method == "post" and ((holding and holding in form.fields) or (action and form.action == action))
+        if form.method == "post"
+        and ((holding and holding in form.fields) or (action and form.action == action))
     ]
     assert len(found) == 1, f"{len(found)} forms with {holding or action!r}"
     return found[0]

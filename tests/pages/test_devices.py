@@ -52,7 +52,9 @@ def test_a_header_that_is_markup_stays_text(app: Flask, signed_in: SignedIn) -> 
     visitor = signed_in("auditor")
     assert visitor.user is not None
     with app.app_context():
-        open_session(user_id=visitor.user.id, epoch=0, address="<script>canary", user_agent="<script>canary Linux")
+        open_session(
+            user_id=visitor.user.id, epoch=0, address="<script>canary", user_agent="<script>canary Linux"
+        )
     assert "<script>canary" not in visitor.get(PATH).text
 
 

@@ -39,7 +39,9 @@ def test_the_pages_own_form_saves(app: Flask, signed_in: SignedIn, make_user: Ma
         "role": "auditor",
         "version": "1",
     }
-    answer = visitor.post_raw(path_of(old.id), {**form.fields, "full_name": " Ann  Other ", "role": "support"})
+    answer = visitor.post_raw(
+        path_of(old.id), {**form.fields, "full_name": " Ann  Other ", "role": "support"}
+    )
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/users/{old.id}")
     assert "Ann Other is saved." in visitor.get(answer.headers["Location"]).text
     new = read_user(app, old.id)
@@ -81,7 +83,13 @@ def test_support_edits_a_member_and_no_more_than_it_may(
     visitor, user = signed_in("support"), make_user()
     form = open_form(visitor, user.id)
     assert "role" not in form.fields
-    extra = {"role": "administrator", "id": "1", "is_active": "", "hashed_password": "x", "session_epoch": "7"}
+    extra = {
+        "role": "administrator",
+        "id": "1",
+        "is_active": "",
+        "hashed_password": "x",
+        "session_epoch": "7",
+    }
     answer = visitor.post_raw(path_of(user.id), {**form.fields, **extra, "full_name": "Changed"})
     assert answer.status_code == 303
     new = read_user(app, user.id)
@@ -127,7 +135,9 @@ def test_bad_input_is_named_and_what_was_typed_is_kept(
     answer = assert_refused(visitor, path_of(user.id), sent, status=422)
     assert text in (field_error(answer.text, field) or "")
     kept = read_form(answer.text, holding="full_name").fields
-    for name in {"full_name", "email", "version", "back"} - ({"full_name"} if "\0" in sent["full_name"] else set()):
+    for name in {"full_name", "email", "version", "back"} - (
+        {"full_name"} if "\0" in sent["full_name"] else set()
+    ):
         assert kept[name] == sent[name]
 
 
@@ -146,7 +156,9 @@ def test_the_second_of_two_tabs_sees_both_values_and_may_save_its_own(
     visitor, user = signed_in(), make_user(full_name="Ann Lee", email="ann@example.org")
     first, second = open_form(visitor, user.id), open_form(visitor, user.id)
     visitor.post_raw(path_of(user.id), {**first.fields, "full_name": "Ann First"})
-    answer = assert_refused(visitor, path_of(user.id), {**second.fields, "full_name": "Ann Second"}, status=409)
+    answer = assert_refused(
+        visitor, path_of(user.id), {**second.fields, "full_name": "Ann Second"}, status=409
+    )
     page = text_of(answer)
     assert "Ann First" in page
     assert "Ann Second" in page
@@ -201,7 +213,9 @@ def test_a_version_nobody_can_have_seen_saves_nothing(
     visitor, user = signed_in(), make_user()
     sent = {**open_form(visitor, user.id).fields, "full_name": "Late"}
     sent.pop("version")
-    assert_refused(visitor, path_of(user.id), sent | ({} if version is None else {"version": version}), status=409)
+    assert_refused(
+        visitor, path_of(user.id), sent | ({} if version is None else {"version": version}), status=409
+    )
 
 
 def test_a_user_deleted_while_being_edited_is_said(signed_in: SignedIn, make_user: MakeUser) -> None:
@@ -235,7 +249,9 @@ def test_who_demotes_himself_has_only_his_new_role_from_then_on(
     assert visitor.get(path_of(visitor.user.id)).status_code == 403
 
 
-@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example/", "/\\evil.example", "next=//evil.example"])
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example/", "/\\evil.example", "next=//evil.example"]
+)
 def test_after_saving_one_never_leaves_the_site(signed_in: SignedIn, make_user: MakeUser, back: str) -> None:
     visitor, user = signed_in(), make_user()
     form = open_form(visitor, user.id)

@@ -29,7 +29,12 @@ FAILURES: dict[str, tuple[Exception, int, str, str | None]] = {
     "busy": (Busy("One moment."), 503, "One moment.", "5"),
     "defect": (RuntimeError("secret detail"), 500, "Something broke on our side", None),
     "recursion": (RecursionError("secret detail"), 500, "Something broke on our side", None),
-    "locked": (OperationalError("SELECT secret detail", {}, Exception("database is locked")), 503, "busy", "5"),
+    "locked": (
+        OperationalError("SELECT secret detail", {}, Exception("database is locked")),
+        503,
+        "busy",
+        "5",
+    ),
     "no-tables": (
         OperationalError("SELECT secret detail", {}, Exception("no such table: users")),
         503,
@@ -37,7 +42,12 @@ FAILURES: dict[str, tuple[Exception, int, str, str | None]] = {
         None,
     ),
     "no-connection": (TimeoutError("QueuePool limit"), 503, "busy", "5"),
-    "broken-rule": (IntegrityError("INSERT secret detail", {}, Exception("CHECK")), 500, "Something broke", None),
+    "broken-rule": (
+        IntegrityError("INSERT secret detail", {}, Exception("CHECK")),
+        500,
+        "Something broke",
+        None,
+    ),
 }
 
 
@@ -83,7 +93,9 @@ def assert_page(visitor: Visitor, status: int, path: str, *, method: str = "GET"
     assert f"Error {status}" in text_of(answer)
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/users/1/nothing", "/users/x", "/.git/config", "/auth/", "/static/x/y"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/users/1/nothing", "/users/x", "/.git/config", "/auth/", "/static/x/y"]
+)
 def test_an_address_that_does_not_exist_is_said_to_anybody(
     app: Flask, visitor: Visitor, signed_in: SignedIn, path: str
 ) -> None:
@@ -111,7 +123,9 @@ def test_a_role_that_may_not_is_told_whom_to_ask(signed_in: SignedIn) -> None:
     assert 'href="/users/"' in answer.text
 
 
-@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
+)
 def test_a_body_over_the_limit_is_refused_unread(app: Flask, visitor: Visitor, content_type: str) -> None:
     size = app.config["MAX_CONTENT_LENGTH"] + 1
     assert_page(visitor, 413, "/auth/login", method="POST", data=b"a" * size, content_type=content_type)
@@ -123,7 +137,9 @@ def test_a_conflict_outside_a_form_has_a_page(signed_in: SignedIn, make_user: Ma
     assert_page(visitor, 409, f"/users/{user.id}/password-link", method="POST", data=token)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "evil.example:80", "", "a b", "localhost@evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "evil.example:80", "", "a b", "localhost@evil"]
+)
 def test_a_foreign_host_is_refused(visitor: Visitor, host: str) -> None:
     answer = visitor.get("/auth/login", headers={"Host": host})
     assert answer.status_code == 400
@@ -131,7 +147,11 @@ def test_a_foreign_host_is_refused(visitor: Visitor, host: str) -> None:
 
 
 def test_a_forwarded_host_is_not_believed(visitor: Visitor, signed_in: SignedIn, make_user: MakeUser) -> None:
-    headers = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "Forwarded": "host=evil.example"}
+    headers = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "host=evil.example",
+    }
     assert "evil" not in visitor.get("/auth/login", headers=headers).text
     page = signed_in().post(f"/users/{make_user().id}/password-link", headers=headers).text
     assert "http://localhost/auth/set-password/" in page
@@ -140,7 +160,14 @@ def test_a_forwarded_host_is_not_believed(visitor: Visitor, signed_in: SignedIn,
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [("fr", "fr"), ("fr-CA,fr;q=0.9,en;q=0.8", "fr"), ("en,fr;q=0.5", "en"), ("de", "en"), ("", "en"), ("\0;q=x", "en")],
+    [
+        ("fr", "fr"),
+        ("fr-CA,fr;q=0.9,en;q=0.8", "fr"),
+        ("en,fr;q=0.5", "en"),
+        ("de", "en"),
+        ("", "en"),
+        ("\0;q=x", "en"),
+    ],
 )
 def test_the_browsers_language_is_spoken(visitor: Visitor, header: str, language: str) -> None:
     answer = visitor.get("/nowhere", headers={"Accept-Language": header})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -42,7 +42,7 @@ def row_link(page: str, user_id: int) -> str:
 def chosen(page: str, select: str) -> str:
     body = re.search(rf'<select[^>]*name="{select}".*?</select>', page, re.DOTALL)
     assert body
-    option = re.search(r'<option[^>]*\bselected\b[^>]*>', body[0])
+    option = re.search(r"<option[^>]*\bselected\b[^>]*>", body[0])
     value = re.search(r'value="([^"]*)"', option[0]) if option else None
     return value[1] if value else ""
 
@@ -84,8 +84,12 @@ def test_a_member_is_nobody_here(app: Flask, make_user: MakeUser) -> None:
     assert Visitor(app, make_user()).get("/users/").status_code == 303
 
 
-@pytest.mark.parametrize(("role", "may_create"), [("auditor", False), ("support", True), ("administrator", True)])
-def test_who_may_read_sees_it_and_who_may_create_can(signed_in: SignedIn, role: str, may_create: bool) -> None:
+@pytest.mark.parametrize(
+    ("role", "may_create"), [("auditor", False), ("support", True), ("administrator", True)]
+)
+def test_who_may_read_sees_it_and_who_may_create_can(
+    signed_in: SignedIn, role: str, may_create: bool
+) -> None:
     answer = signed_in(role).get("/users/")
     assert answer.status_code == 200
     assert ('href="/users/new"' in answer.text) is may_create
@@ -96,7 +100,8 @@ def test_looking_writes_nothing(signed_in: SignedIn, people: list[User]) -> None
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?q=ann&status=active&role=member&created_from=2026-01-01", "?page=2&page_size=20", "?before=end"]
+    "query",
+    ["", "?q=ann&status=active&role=member&created_from=2026-01-01", "?page=2&page_size=20", "?before=end"],
 )
 def test_it_takes_few_queries_whatever_is_asked(
     signed_in: SignedIn,
@@ -131,14 +136,25 @@ def test_the_form_shows_the_state_of_the_url(signed_in: SignedIn, people: list[U
     assert field_value(page, "q") == "ann"
     assert field_value(page, "created_from") == "2026-01-01"
     assert field_value(page, "created_to") == "2026-12-31"
-    assert (chosen(page, "status"), chosen(page, "role"), chosen(page, "page_size")) == ("active", "member", "20")
+    assert (chosen(page, "status"), chosen(page, "role"), chosen(page, "page_size")) == (
+        "active",
+        "member",
+        "20",
+    )
     assert field_value(page, "sort") == "-created_at"
 
 
 def test_every_link_keeps_the_state(signed_in: SignedIn, people: list[User]) -> None:
     visitor = signed_in()
     page = visitor.get(f"/users/?{STATE}").text
-    for element_id in ("sort-name", "sort-email", "sort-created_at", "sort-last_sign_in_at", "page-next", "page-last"):
+    for element_id in (
+        "sort-name",
+        "sort-email",
+        "sort-created_at",
+        "sort-last_sign_in_at",
+        "page-next",
+        "page-last",
+    ):
         link = link_of(page, element_id)
         assert link is not None
         assert link.startswith(f"/users/?{STATE}"), element_id
@@ -340,7 +356,9 @@ def test_the_bounds_are_the_first_and_last_moment_of_the_persons_day(
     assert rows_of(visitor.get(f"/users/?q=night&{query}").text) == [user.id] * is_shown
 
 
-@pytest.mark.parametrize("query", ["", "q=ann&sort=-email&page_size=20", "page_size=20&page=2", "q=%C3%A9%26+%23&sort=email"])
+@pytest.mark.parametrize(
+    "query", ["", "q=ann&sort=-email&page_size=20", "page_size=20&page=2", "q=%C3%A9%26+%23&sort=email"]
+)
 def test_after_saving_one_is_back_at_the_same_list_and_row(
     signed_in: SignedIn, people: list[User], make_user: MakeUser, query: str
 ) -> None:

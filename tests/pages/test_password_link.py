@@ -93,9 +93,7 @@ def test_an_inactive_person_gets_none(signed_in: SignedIn, make_user: MakeUser) 
     assert "Activate the user first" in text_of(answer)
 
 
-def test_opening_the_link_does_not_use_it_up(
-    app: Flask, signed_in: SignedIn, make_user: MakeUser
-) -> None:
+def test_opening_the_link_does_not_use_it_up(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
     """Mail scanners open links too."""
     path = make_link(signed_in(), make_user().id)
     before = read_tables(app)
@@ -135,7 +133,9 @@ def assert_dead(app: Flask, path: str) -> None:
         assert "no longer works" in answer.text
 
 
-def test_a_used_link_is_dead_and_says_what_to_do(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+def test_a_used_link_is_dead_and_says_what_to_do(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
     path = make_link(signed_in(), make_user().id)
     assert Visitor(app).post(path, RIGHT).status_code == 200
     assert_dead(app, path)

@@ -61,7 +61,13 @@ def test_the_chosen_language_holds_from_the_next_page_on(signed_in: SignedIn) ->
 def test_extra_fields_change_nothing(app: Flask, signed_in: SignedIn) -> None:
     visitor = signed_in("auditor")
     form = read_form(visitor.get(PATH).text, holding="time_zone")
-    extra = {"role": "administrator", "email": "eve@example.org", "id": "1", "is_active": "", "session_epoch": "9"}
+    extra = {
+        "role": "administrator",
+        "email": "eve@example.org",
+        "id": "1",
+        "is_active": "",
+        "session_epoch": "9",
+    }
     assert visitor.post_raw(PATH, {**form.fields, **extra, "full_name": "Changed"}).status_code == 303
     old = visitor.user
     assert old is not None

@@ -1,4 +1,4 @@
-"""A form sent when the session had ended, or with an old token: what was typed comes back, passwords never."""
+"""A form sent when the session had ended, or with an old token: it comes back, without any password."""
 
 from __future__ import annotations
 
@@ -64,7 +64,12 @@ def test_nothing_is_sent_by_itself(app: Flask, signed_in: SignedIn, make_user: M
 
 def test_a_new_user_survives_too_with_every_field(app: Flask, signed_in: SignedIn) -> None:
     visitor = signed_in()
-    typed = {"full_name": "Zoë\u200d", "email": "zoe@example.org", "role": "support", "back": "q=a%26b&sort=-email"}
+    typed = {
+        "full_name": "Zoë\u200d",
+        "email": "zoe@example.org",
+        "role": "support",
+        "back": "q=a%26b&sort=-email",
+    }
     end_sessions(app)
     shown = sign_in_from(visitor, visitor.post("/users/new", typed).text)
     again = read_form(shown, holding="full_name")
@@ -93,7 +98,12 @@ def test_passwords_are_never_kept(app: Flask, signed_in: SignedIn) -> None:
     visitor = signed_in()
     end_sessions(app)
     secret = "harbour candle meadow"
-    typed = {"current_password": secret, "new_password": secret, "confirm_password": secret, "kept": "kept value"}
+    typed = {
+        "current_password": secret,
+        "new_password": secret,
+        "confirm_password": secret,
+        "kept": "kept value",
+    }
     refused = visitor.post("/auth/password", typed)
     assert refused.status_code == 401
     shown = sign_in_from(visitor, refused.text)
@@ -142,7 +152,9 @@ def test_an_old_token_shows_what_was_typed_with_a_new_one(
 
 
 @pytest.mark.parametrize(
-    "sealed", ["x", "WyIvIixbXV0.x.y", "a" * 100_000, "\0", "é", '["/users/new",[]]'], ids=lambda text: ascii(text[:6])
+    "sealed",
+    ["x", "WyIvIixbXV0.x.y", "a" * 100_000, "\0", "é", '["/users/new",[]]'],
+    ids=lambda text: ascii(text[:6]),
 )
 def test_what_we_did_not_seal_is_ignored(visitor: Visitor, make_user: MakeUser, sealed: str) -> None:
     make_user(email=DESK["email"], role=Role.ADMINISTRATOR)

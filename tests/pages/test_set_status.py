@@ -32,7 +32,9 @@ def test_deactivating_shuts_out_at_once_and_undo_lets_in_again(
     assert other.get("/users/").status_code == 303, "signed out"
     page = visitor.get(answer.headers["Location"]).text
     assert "is inactive and signed out everywhere" in page
-    undo = next(tag for tag in page.split("<form") if f'"/users/{user.id}/activate"' in tag and "toast" not in tag)
+    undo = next(
+        tag for tag in page.split("<form") if f'"/users/{user.id}/activate"' in tag and "toast" not in tag
+    )
     assert "csrf_token" in undo
     assert visitor.post(f"/users/{user.id}/activate").status_code == 303
     assert is_active(app, user.id)

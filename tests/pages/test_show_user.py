@@ -29,7 +29,14 @@ def test_it_shows_what_is_known(signed_in: SignedIn, make_user: MakeUser) -> Non
         created_at=datetime(2026, 3, 12, 9, 41, tzinfo=UTC),
     )
     page = text_of(signed_in().get(f"/users/{user.id}"))
-    for text in ("Zoë Adler", "zoe@example.org", "Support", "12 March 2026, 09:41", "never", "Not signed in on any"):
+    for text in (
+        "Zoë Adler",
+        "zoe@example.org",
+        "Support",
+        "12 March 2026, 09:41",
+        "never",
+        "Not signed in on any",
+    ):
         assert text in page
 
 
@@ -43,7 +50,10 @@ def test_it_shows_where_the_person_is_signed_in(app: Flask, signed_in: SignedIn,
 
 @pytest.mark.parametrize(
     ("columns", "text"),
-    [({"is_active": False}, "the account is inactive"), ({"hashed_password": None}, "no password has been set")],
+    [
+        ({"is_active": False}, "the account is inactive"),
+        ({"hashed_password": None}, "no password has been set"),
+    ],
 )
 def test_it_says_why_the_person_cannot_sign_in(
     signed_in: SignedIn, make_user: MakeUser, columns: dict[str, object], text: str
@@ -82,7 +92,9 @@ def test_nobody_is_offered_to_shut_himself_out(signed_in: SignedIn) -> None:
     assert acts_in(page, visitor.user.id) == {"edit", "password-link", "sign-out"}
 
 
-def test_an_inactive_person_can_be_activated_but_gets_no_link(signed_in: SignedIn, make_user: MakeUser) -> None:
+def test_an_inactive_person_can_be_activated_but_gets_no_link(
+    signed_in: SignedIn, make_user: MakeUser
+) -> None:
     user = make_user(is_active=False)
     page = signed_in().get(f"/users/{user.id}").text
     assert f'"/users/{user.id}/activate"' in page
@@ -119,7 +131,15 @@ def test_it_takes_three_queries(
 
 
 @pytest.mark.parametrize(
-    "back", ["//evil.example", "https://evil.example", "javascript:alert(1)", "\r\nX-Evil: 1", "x" * 5000, '"><script>']
+    "back",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "\r\nX-Evil: 1",
+        "x" * 5000,
+        '"><script>',
+    ],
 )
 def test_the_way_back_leads_to_the_list_whatever_the_link_says(
     signed_in: SignedIn, make_user: MakeUser, back: str

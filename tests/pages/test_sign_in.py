@@ -57,7 +57,9 @@ def test_next_never_leads_to_another_site(signed_in: SignedIn, ann: None, target
     assert signed.get(PATH, query_string={"next": target}).headers["Location"] == "/"
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"])
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"]
+)
 def test_next_posted_by_hand_does_not_either(visitor: Visitor, ann: None, target: str) -> None:
     assert visitor.post(PATH, {**ANN, "next": target}).headers["Location"] == "/"
     other = Visitor(visitor.app)
@@ -96,7 +98,8 @@ def test_a_refusal_looks_the_same_whatever_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("values", "field"), [({"email": ""}, "email"), ({"email": "  "}, "email"), ({"password": ""}, "password")]
+    ("values", "field"),
+    [({"email": ""}, "email"), ({"email": "  "}, "email"), ({"password": ""}, "password")],
 )
 def test_an_empty_field_is_named_and_counts_as_no_attempt(
     app: Flask, visitor: Visitor, values: dict[str, str], field: str
@@ -107,7 +110,9 @@ def test_an_empty_field_is_named_and_counts_as_no_attempt(
     assert read_tables(app)["attempts"] == []
 
 
-def test_too_many_attempts_are_told_to_wait(visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_attempts_are_told_to_wait(
+    visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(MOST_PER_ACCOUNT):
         visitor.post(PATH, {**ANN, "password": "wrong"})
     answer = visitor.post(PATH, ANN)

@@ -78,7 +78,9 @@ def test_weaker_parameters_are_due_for_renewal_and_ours_are_not(hashed_password:
     assert not needs_rehash(hashed_password)
 
 
-@pytest.mark.parametrize("hashed", ["", "plain", "$argon2id$", "$argon2id$v=19$m=1,t=1,p=1$x$y", "scrypt:1:1$a$b"])
+@pytest.mark.parametrize(
+    "hashed", ["", "plain", "$argon2id$", "$argon2id$v=19$m=1,t=1,p=1$x$y", "scrypt:1:1$a$b"]
+)
 def test_a_damaged_hash_opens_to_nobody(hashed: str) -> None:
     assert not verify_password(hashed, PASSWORD)
     assert not verify_password(hashed, "")

@@ -31,7 +31,17 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def people(make_user: MakeUser) -> list[User]:
-    names = ["Zoë Adler", "adam Zeta", "Ann Lee", "", "Łukasz Nowak", "王芳", "ann lee", "Ömer %_\\", "Ann Other"]
+    names = [
+        "Zoë Adler",
+        "adam Zeta",
+        "Ann Lee",
+        "",
+        "Łukasz Nowak",
+        "王芳",
+        "ann lee",
+        "Ömer %_\\",
+        "Ann Other",
+    ]
     roles = [Role.MEMBER, Role.SUPPORT, Role.AUDITOR, Role.ADMINISTRATOR]
     return [
         make_user(
@@ -64,8 +74,14 @@ def listed(filters: UserFilters, sort: str = "created_at") -> list[int]:
         (UserFilters(words=("user3@",)), lambda user: user.email.startswith("user3@")),
         (UserFilters(words=("%_\\",)), lambda user: "%_\\" in user.full_name),
         (UserFilters(words=("nobody",)), lambda user: False),
-        (UserFilters(created_from=START + timedelta(days=2)), lambda u: u.created_at >= START + timedelta(days=2)),
-        (UserFilters(created_before=START + timedelta(days=2)), lambda u: u.created_at < START + timedelta(days=2)),
+        (
+            UserFilters(created_from=START + timedelta(days=2)),
+            lambda u: u.created_at >= START + timedelta(days=2),
+        ),
+        (
+            UserFilters(created_before=START + timedelta(days=2)),
+            lambda u: u.created_at < START + timedelta(days=2),
+        ),
         (
             UserFilters(words=("ann",), is_active=True, role=Role.AUDITOR),
             lambda user: user.role is Role.AUDITOR and user.is_active and "ann" in user.full_name.lower(),
@@ -95,7 +111,7 @@ def test_a_sort_orders_by_its_key_and_then_by_id(context: Flask, people: list[Us
     def key(user: User) -> tuple[object, int]:
         return KEYS[sort](user), user.id
 
-    ordered = [user.id for user in sorted(people, key=key)]  # type: ignore[arg-type]
+    ordered = [user.id for user in sorted(people, key=key)]
     assert listed(UserFilters(), sort) == ordered
     assert listed(UserFilters(), f"-{sort}") == ordered[::-1]
 

@@ -166,7 +166,9 @@ def test_composition_ligatures_and_punycode_do_not_either(one: str, other: str) 
     assert email_key(clean_email(one)) == email_key(clean_email(other))
 
 
-@pytest.mark.parametrize("other", ["anne@example.org", "ann@example.com", "änn@example.org", "an.n@example.org"])
+@pytest.mark.parametrize(
+    "other", ["anne@example.org", "ann@example.com", "änn@example.org", "an.n@example.org"]
+)
 def test_different_mailboxes_stay_different(other: str) -> None:
     assert email_key(clean_email(other)) != email_key("ann@example.org")
 
@@ -250,7 +252,13 @@ def test_another_language_is_refused(typed: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "stored"),
-    [("", None), ("  ", None), ("UTC", "UTC"), (" Europe/Paris ", "Europe/Paris"), ("Asia/Kolkata", "Asia/Kolkata")],
+    [
+        ("", None),
+        ("  ", None),
+        ("UTC", "UTC"),
+        (" Europe/Paris ", "Europe/Paris"),
+        ("Asia/Kolkata", "Asia/Kolkata"),
+    ],
 )
 def test_a_time_zone_is_a_place_or_the_browsers(typed: str, stored: str | None) -> None:
     assert clean_time_zone(typed) == stored
@@ -258,7 +266,15 @@ def test_a_time_zone_is_a_place_or_the_browsers(typed: str, stored: str | None) 
 
 @pytest.mark.parametrize(
     "typed",
-    ["Mars/Base", "europe/paris", "localtime", "posixrules", "../../etc/passwd", "/etc/localtime", "Europe/Paris\0"],
+    [
+        "Mars/Base",
+        "europe/paris",
+        "localtime",
+        "posixrules",
+        "../../etc/passwd",
+        "/etc/localtime",
+        "Europe/Paris\0",
+    ],
 )
 def test_what_is_no_time_zone_is_refused(typed: str) -> None:
     with pytest.raises(Invalid) as refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -192,7 +193,12 @@ UNCHANGING: dict[str, tuple[bool, Service]] = {
     "profile": (
         True,
         lambda user, actor: services.update_own_profile(
-            user, version=1, full_name=user.full_name, language="", time_zone="", actor=actor_of(user.role, user.id)
+            user,
+            version=1,
+            full_name=user.full_name,
+            language="",
+            time_zone="",
+            actor=actor_of(user.role, user.id),
         ),
     ),
 }
@@ -363,13 +369,13 @@ def test_two_administrators_who_shut_each_other_out_at_once_leave_one(
     file_app: Flask, hashed_password: str, name: str
 ) -> None:
     make = user_maker(file_app, hashed_password)
+
+    def shut_out(target: User, by: User) -> object:
+        return CHANGES[name](get_user(target.id), actor_of(Role.ADMINISTRATOR, by.id)) or "done"
+
     for _ in range(4):
         one, other = make(role=Role.ADMINISTRATOR), make(role=Role.ADMINISTRATOR)
-
-        def shut_out(target: User, by: User) -> object:
-            return CHANGES[name](get_user(target.id), actor_of(Role.ADMINISTRATOR, by.id)) or "done"
-
-        outcomes = race(file_app, lambda: shut_out(other, one), lambda: shut_out(one, other))
+        outcomes = race(file_app, partial(shut_out, other, one), partial(shut_out, one, other))
         refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
         assert len(refused) == 1, outcomes
         with file_app.app_context():

@@ -44,9 +44,15 @@ def current_language() -> str:
     if "language" not in g:
         identity = known_identity()
         chosen = identity.language if identity else None
-        g.language = chosen or request.accept_languages.best_match(languages()) or DEFAULT
+        g.language = chosen or _browsers_language()
     language: str = g.language
     return language
+
+
+def _browsers_language() -> str:
+    """The first one asked for that we have: "en-GB, fr" is English, which a plain best_match() overlooks."""
+    asked = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
+    return next((language for language in asked if language in languages()), DEFAULT)
 
 
 def forget_language() -> None:
