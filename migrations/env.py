@@ -20,6 +20,19 @@ def render_item(kind, item, _context):
     return False
 
 
+# No database gives an index's expression back as it was written, so Alembic would make it anew each time.
+EXPRESSION_INDEXES = {
+    index.name
+    for table in Base.metadata.tables.values()
+    for index in table.indexes
+    if not all(isinstance(part, sa.Column) for part in index.expressions)
+}
+
+
+def include_object(_object, name, kind, _reflected, _compared):
+    return not (kind == "index" and name in EXPRESSION_INDEXES)
+
+
 def run_migrations() -> None:
     engine = current_app.extensions["migrate"].db.engine
     with engine.connect().execution_options(**{WRITES: True}) as connection:
@@ -27,6 +40,7 @@ def run_migrations() -> None:
             connection=connection,
             target_metadata=Base.metadata,
             render_item=render_item,
+            include_object=include_object,
             **current_app.extensions["migrate"].configure_args,
         )
         with context.begin_transaction():

@@ -207,7 +207,7 @@ def signed_in(app: Flask, make_user: MakeUser) -> SignedIn:
 
 @pytest.fixture
 def count_queries(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]:
-    """``with count_queries() as statements: …`` collects the SQL that was sent, BEGIN not counted."""
+    """Collect the SQL that a block sends, BEGIN not counted; the block is ``with`` what this answers."""
 
     @contextmanager
     def collect() -> Iterator[list[str]]:

@@ -242,9 +242,7 @@ def test_any_text_in_any_parameter_of_the_list(desks: list[Desk], parameter: str
         ("/users/2", "back"),
         ("/users/2/edit", "back"),
         ("/users/2/delete", "back"),
-        ("/users/new", "back"),
         ("/auth/login", "next"),
-        ("/help", "unknown"),
     ],
 )
 def test_any_text_in_the_query_of_any_page(desks: list[Desk], path: str, parameter: str) -> None:
@@ -302,7 +300,7 @@ def test_two_thousand_parts_are_too_many(desks: list[Desk]) -> None:
     assert ask_both(desks, "parts", send).status_code == 413
 
 
-HEADERS = ("Accept-Language", "X-Request-ID", "Origin", "Range", "Cookie")
+HEADERS = ("Accept-Language", "X-Request-ID", "Cookie")
 
 
 @pytest.mark.parametrize("header", HEADERS)
@@ -402,18 +400,15 @@ def test_json_with_a_right_token_is_no_form_either(desks: list[Desk], body: str)
         ask_both(desks, path, send)
 
 
-def test_an_uploaded_file_is_no_text(desks: list[Desk]) -> None:
-    for path, fields in FORMS.items():
-        for field in fields:
+@pytest.mark.parametrize(("path", "field"), FORM_FIELDS)
+def test_an_uploaded_file_is_no_text(desks: list[Desk], path: str, field: str) -> None:
+    def send(desk: Desk) -> TestResponse:
+        upload = {**FORMS[path], field: (BytesIO(CANARY.encode()), CANARY)}
+        answer = desk.visitor.client.post(path, data={**upload, "csrf_token": desk.visitor.csrf_token()})
+        desk.put_back()
+        return answer
 
-            def send(desk: Desk, path: str = path, field: str = field) -> TestResponse:
-                upload = {**fields, field: (BytesIO(CANARY.encode()), CANARY)}
-                data = {**upload, "csrf_token": desk.visitor.csrf_token()}
-                answer = desk.visitor.client.post(path, data=data)
-                desk.put_back()
-                return answer
-
-            ask_both(desks, f"{path} {field}", send)
+    ask_both(desks, field, send)
 
 
 def test_the_next_id_is_another_person_and_is_asked_about_anew(desks: list[Desk]) -> None:
