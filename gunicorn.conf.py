@@ -1,4 +1,4 @@
-"""How gunicorn serves Dossier; every number comes from the environment (see README)."""
+"""How gunicorn serves Dossier; what depends on the machine comes from the environment (see README)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ bind = settings.bind
 worker_class = "gthread"
 workers = settings.web_workers
 threads = settings.web_threads
+forwarded_allow_ips = ""  # ProxyFix decides which proxy to believe, from PROXY_COUNT
+limit_request_line = 8190  # a search in Japanese takes nine bytes a letter
 keepalive = 75  # longer than nginx keeps an idle upstream connection, so it is never cut under a request
 timeout = 60
 graceful_timeout = settings.graceful_timeout_seconds

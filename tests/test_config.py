@@ -93,7 +93,7 @@ def test_production_does_not_start_without_what_only_the_operator_knows(name: st
 
 
 INTEGERS = [
-    ("SESSION_IDLE_MINUTES", 1, 43_200),
+    ("SESSION_IDLE_MINUTES", 5, 43_200),
     ("SESSION_ABSOLUTE_HOURS", 1, 2_160),
     ("PROXY_COUNT", 0, 10),
     ("MAX_CONTENT_LENGTH", 10_000, 2**30),

@@ -49,7 +49,7 @@ def configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: an old tab must not lose what was typed
-        WTF_CSRF_SSL_STRICT=False,  # the Origin and Sec-Fetch-Site headers and the token say it already
+        WTF_CSRF_SSL_STRICT=False,  # the token says it already, and proxies strip the Referer
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 SHORTEST_SECRET = 32
 LONGEST_INTEGER = 12
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOCAL_HOSTS = ("localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Settings:
     """The whole configuration. Times are in the unit that the name ends with."""
 
     debug: bool = False
-    database_url: str
-    secret_key: str
+    database_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
     trusted_hosts: tuple[str, ...]
     session_cookie_secure: bool = True
     session_idle_minutes: int = 120
@@ -67,7 +67,7 @@ class Settings:
             secret_key=read.secret(_kept_secret if debug else None),
             trusted_hosts=read.hosts(defaults.get("TRUSTED_HOSTS")),
             session_cookie_secure=read.boolean("SESSION_COOKIE_SECURE", not debug),
-            session_idle_minutes=read.integer("SESSION_IDLE_MINUTES", 120, 1, 60 * 24 * 30),
+            session_idle_minutes=read.integer("SESSION_IDLE_MINUTES", 120, 5, 60 * 24 * 30),
             session_absolute_hours=read.integer("SESSION_ABSOLUTE_HOURS", 12, 1, 24 * 90),
             sql_echo=read.boolean("SQL_ECHO", debug),
             log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),

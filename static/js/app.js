@@ -150,6 +150,11 @@
     }
   });
 
+  /* A date half typed is no date yet: 0002-03-15 on the way to 2024-03-15. */
+  addEventListener("change", (event) => {
+    if (event.target.type === "date" && !event.target.checkValidity()) event.stopPropagation();
+  }, true);
+
   /* Only a list can replace the list. For anything else (signed out, sent elsewhere) the page is
      loaded; when the server cannot answer now, the list stays and says so. */
   function listFailed(url) {

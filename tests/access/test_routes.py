@@ -471,7 +471,7 @@ def assert_safe_headers(response: TestResponse, *, is_kept: bool = False) -> Non
     assert "*" not in str(policy)
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["X-Frame-Options"] == "DENY"
-    assert response.headers["Referrer-Policy"] in {"same-origin", "no-referrer"}
+    assert response.headers["Referrer-Policy"] in {"same-origin", "strict-origin"}
     assert len(response.headers["X-Request-ID"]) >= 8
     if is_kept:
         assert "no-store" not in response.headers["Cache-Control"]

@@ -38,7 +38,7 @@ OTHER_SITES = [
     "data:text/html,<script>alert(1)</script>",
     "evil.example",
     "@evil.example",
-    "/" + "a" * 2000,
+    "/" + "a" * 6000,
 ]
 
 

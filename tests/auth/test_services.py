@@ -18,7 +18,7 @@ from webapp.access.permissions import Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, PasswordLink, SignInSession
 from webapp.auth.queries import Credentials, find_session, get_link_owner, get_own_session, list_sessions
-from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, hash_token
+from webapp.auth.rules import LINK_LIFETIME, MOST_PER_PAIR, hash_token
 from webapp.config import Settings
 from webapp.db import get_session
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
@@ -93,7 +93,7 @@ def test_a_refusal_never_says_why(
 
 def test_guessing_ends_after_ten_even_with_the_right_password(context: Flask, make_user: MakeUser) -> None:
     make_user(email=ANN, role=Role.AUDITOR)
-    for _ in range(MOST_PER_ACCOUNT):
+    for _ in range(MOST_PER_PAIR):
         with pytest.raises(Invalid):
             sign_in(password="")
     with pytest.raises(Throttled):
@@ -251,7 +251,7 @@ def test_a_refused_change_leaves_the_password(
 
 def test_the_present_password_cannot_be_guessed_there_either(context: Flask, make_user: MakeUser) -> None:
     user = make_user(email=ANN, role=Role.AUDITOR)
-    for _ in range(MOST_PER_ACCOUNT):
+    for _ in range(MOST_PER_PAIR):
         with pytest.raises(Invalid):
             change_password(user, current="")
     with pytest.raises(Throttled):
@@ -269,10 +269,10 @@ def test_a_link_sets_a_password_once(app: Flask, make_user: MakeUser, actor: Act
     with app.app_context():
         token = make_link(user, actor)
         assert get_session().scalars(select(PasswordLink.token_hash)).all() == [hash_token(token)]
-        assert services.use_password_link(token, password=NEW_PASSWORD).id == user.id
+        assert services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1").id == user.id
         assert is_alive(app, sign_in(password=NEW_PASSWORD))
         with pytest.raises(NotFound):
-            services.use_password_link(token, password="another candle meadow")
+            services.use_password_link(token, password="another candle meadow", address="192.0.2.1")
 
 
 def test_a_link_ends_the_sessions_and_the_throttle_of_before(
@@ -281,10 +281,10 @@ def test_a_link_ends_the_sessions_and_the_throttle_of_before(
     user = make_user(email=ANN, role=Role.AUDITOR)
     with app.app_context():
         before = sign_in()
-        for _ in range(MOST_PER_ACCOUNT):
+        for _ in range(MOST_PER_PAIR):
             with pytest.raises(Invalid):
                 sign_in(password="")
-        services.use_password_link(make_link(user, actor), password=NEW_PASSWORD)
+        services.use_password_link(make_link(user, actor), password=NEW_PASSWORD, address="192.0.2.1")
         assert not is_alive(app, before)
         assert is_alive(app, sign_in(password=NEW_PASSWORD))
 
@@ -293,9 +293,9 @@ def test_a_weak_password_does_not_use_the_link_up(context: Flask, make_user: Mak
     token = make_link(make_user(email="ann.lee@example.org"), actor)
     for weak in ("short", "ann.lee is my name"):
         with pytest.raises(Invalid) as refusal:
-            services.use_password_link(token, password=weak)
+            services.use_password_link(token, password=weak, address="192.0.2.1")
         assert refusal.value.field == "new_password"
-    services.use_password_link(token, password=NEW_PASSWORD)
+    services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1")
 
 
 def expire_link(_user: User, _actor: Actor) -> None:
@@ -325,7 +325,7 @@ def test_a_link_dies_with(app: Flask, make_user: MakeUser, actor: Actor, end: st
         with pytest.raises(NotFound):
             get_link_owner(token)
         with pytest.raises(NotFound):
-            services.use_password_link(token, password=NEW_PASSWORD)
+            services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1")
 
 
 def test_a_link_survives_another_spelling_of_the_address_and_an_edit_of_the_name(
@@ -341,7 +341,7 @@ def test_a_link_survives_another_spelling_of_the_address_and_an_edit_of_the_name
 def test_a_made_up_link_opens_nothing(context: Flask, make_user: MakeUser, actor: Actor, token: str) -> None:
     make_link(make_user(), actor)
     with pytest.raises(NotFound):
-        services.use_password_link(token, password=NEW_PASSWORD)
+        services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1")
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR])
@@ -384,7 +384,7 @@ def test_a_link_used_by_many_at_once_works_for_one(file_app: Flask, hashed_passw
         token = make_link(user, Actor.command_line())
 
     def use() -> object:
-        return services._spend_link(token, hashed=hashed_password)
+        return services._spend_link(token, hashed=hashed_password, address="192.0.2.1")
 
     assert count_kinds(race(file_app, *[use] * 16)) == {User: 1, NotFound: 15}
     used = read_user(file_app, user.id)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from tests.racing import count_kinds, race
 from webapp.auth.models import Attempts
-from webapp.auth.rules import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, WINDOW
+from webapp.auth.rules import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, MOST_PER_PAIR, WINDOW
 from webapp.auth.throttle import count_attempt, forget_attempts
 from webapp.db import get_session
 from webapp.errors import Throttled
@@ -19,7 +19,7 @@ ANN = "ann@example.org"
 
 
 def use_up(email: str = ANN, address: str = "192.0.2.1") -> None:
-    for _ in range(MOST_PER_ACCOUNT):
+    for _ in range(MOST_PER_PAIR):
         count_attempt(email=email, address=address)
 
 
@@ -32,13 +32,14 @@ def let_pass(time: timedelta) -> None:
 
 
 def test_the_limits_are_those_of_the_design() -> None:
-    assert (10, 100, timedelta(minutes=15)) == (MOST_PER_ACCOUNT, MOST_PER_ADDRESS, WINDOW)
+    assert (MOST_PER_PAIR, MOST_PER_ADDRESS, MOST_PER_ACCOUNT) == (10, 100, 100)
+    assert timedelta(minutes=15) == WINDOW
 
 
 def test_the_eleventh_attempt_on_an_account_must_wait(context: Flask) -> None:
     use_up()
-    with pytest.raises(Throttled, match="15 minutes") as refusal:
-        count_attempt(email=ANN, address="198.51.100.1")
+    with pytest.raises(Throttled, match="15 min") as refusal:
+        count_attempt(email=ANN, address="192.0.2.1")
     assert 14 * 60 < refusal.value.retry_after <= 15 * 60 + 1
 
 
@@ -46,12 +47,45 @@ def test_the_eleventh_attempt_on_an_account_must_wait(context: Flask) -> None:
 def test_another_spelling_is_the_same_account(context: Flask, spelling: str) -> None:
     use_up()
     with pytest.raises(Throttled):
-        count_attempt(email=spelling, address="198.51.100.1")
+        count_attempt(email=spelling, address="192.0.2.1")
 
 
 def test_another_account_is_not_held_up(context: Flask) -> None:
     use_up()
     count_attempt(email="bob@example.org", address="192.0.2.1")
+
+
+def test_a_stranger_cannot_lock_a_person_out_from_one_address(context: Flask) -> None:
+    use_up(address="203.0.113.9")
+    with pytest.raises(Throttled):
+        count_attempt(email=ANN, address="203.0.113.9")
+    count_attempt(email=ANN, address="192.0.2.1")
+
+
+def test_an_account_is_guessed_at_a_hundred_times_from_everywhere_together(context: Flask) -> None:
+    for number in range(MOST_PER_ACCOUNT):
+        count_attempt(email=ANN, address=f"198.51.100.{number}")
+    with pytest.raises(Throttled):
+        count_attempt(email=ANN, address="192.0.2.1")
+
+
+def test_all_addresses_of_one_ipv6_network_count_as_one(context: Flask) -> None:
+    for number in range(MOST_PER_ADDRESS):
+        count_attempt(email=f"person{number}@example.org", address=f"2001:db8::{number:x}")
+    with pytest.raises(Throttled):
+        count_attempt(email="one.more@example.org", address="2001:db8::ffff:1")
+    count_attempt(email="one.more@example.org", address="2001:db8:0:1::1")
+
+
+def test_what_is_refused_stores_nothing_more(context: Flask) -> None:
+    for number in range(MOST_PER_ADDRESS):
+        count_attempt(email=f"person{number}@example.org", address="192.0.2.1")
+    stored = select(func.count()).select_from(Attempts)
+    before = get_session().scalar(stored)
+    for number in range(5):
+        with pytest.raises(Throttled):
+            count_attempt(email=f"new{number}@example.org", address="192.0.2.1")
+    assert get_session().scalar(stored) == before
 
 
 def test_an_address_may_try_a_hundred_times_whatever_the_accounts(context: Flask) -> None:
@@ -66,10 +100,10 @@ def test_waiting_is_told_ever_shorter_and_then_over(context: Flask) -> None:
     use_up()
     let_pass(timedelta(minutes=14))
     with pytest.raises(Throttled) as refusal:
-        count_attempt(email=ANN, address="198.51.100.1")
+        count_attempt(email=ANN, address="192.0.2.1")
     assert 1 <= refusal.value.retry_after <= 61
     let_pass(timedelta(minutes=1, seconds=1))
-    count_attempt(email=ANN, address="198.51.100.1")
+    count_attempt(email=ANN, address="192.0.2.1")
 
 
 def test_trying_on_does_not_prolong_the_wait(context: Flask) -> None:
@@ -77,16 +111,20 @@ def test_trying_on_does_not_prolong_the_wait(context: Flask) -> None:
     let_pass(timedelta(minutes=10))
     for _ in range(5):
         with pytest.raises(Throttled) as refusal:
-            count_attempt(email=ANN, address="198.51.100.1")
+            count_attempt(email=ANN, address="192.0.2.1")
         assert refusal.value.retry_after <= 5 * 60 + 1
 
 
 def test_success_gives_the_account_all_attempts_back_but_not_the_address(context: Flask) -> None:
     use_up()
-    forget_attempts(email="Ann@Example.org")
+    forget_attempts(email="Ann@Example.org", address="192.0.2.1")
     use_up()
     session = get_session()
-    assert sorted(session.scalars(select(Attempts.tried))) == [MOST_PER_ACCOUNT, 2 * MOST_PER_ACCOUNT]
+    assert sorted(session.scalars(select(Attempts.tried))) == [
+        MOST_PER_PAIR,
+        MOST_PER_PAIR,
+        2 * MOST_PER_PAIR,
+    ]
 
 
 def test_what_is_over_is_swept_away_and_what_is_stored_names_nobody(context: Flask) -> None:
@@ -94,16 +132,16 @@ def test_what_is_over_is_swept_away_and_what_is_stored_names_nobody(context: Fla
     let_pass(WINDOW + timedelta(seconds=1))
     count_attempt(email="bob@example.org", address="192.0.2.9")
     rows = get_session().scalars(select(Attempts)).all()
-    assert len(rows) == 2
+    assert len(rows) == 3
     assert all(len(row.key) == 64 and "bob" not in row.key for row in rows)
 
 
 @pytest.mark.parametrize("email", ["", "\0", "\ud800", "x" * 1_000_000], ids=lambda text: ascii(text[:6]))
 def test_any_text_can_be_counted(context: Flask, email: str) -> None:
     count_attempt(email=email, address="192.0.2.1")
-    assert get_session().scalar(select(func.count()).select_from(Attempts)) == 2
+    assert get_session().scalar(select(func.count()).select_from(Attempts)) == 3
 
 
 def test_of_many_attempts_at_once_no_more_than_the_limit_get_through(file_app: Flask) -> None:
     outcomes = race(file_app, *[lambda: count_attempt(email=ANN, address="192.0.2.1")] * 32)
-    assert count_kinds(outcomes) == {type(None): MOST_PER_ACCOUNT, Throttled: 32 - MOST_PER_ACCOUNT}
+    assert count_kinds(outcomes) == {type(None): MOST_PER_PAIR, Throttled: 32 - MOST_PER_PAIR}

@@ -16,7 +16,7 @@ from tests.conftest import make_settings
 from tests.house.files import repository_files
 from webapp import create_app
 from webapp.access.permissions import MANAGED_ROLES, Permission, Role, may
-from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, MOST_PER_ADDRESS, WINDOW
+from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, MOST_PER_ADDRESS, MOST_PER_PAIR, WINDOW
 from webapp.config import ROOT, Settings
 from webapp.errors import ConfigurationError
 from webapp.users.rules import SHORTEST_PASSWORD
@@ -187,8 +187,8 @@ def test_the_limits_of_signing_in_are_those_of_the_code() -> None:
     text = " ".join(read("README.md").split())
     minutes, hours = WINDOW.total_seconds() / 60, LINK_LIFETIME.total_seconds() / 3600
     for sentence in (
-        f"After {MOST_PER_ACCOUNT} attempts on one account, or {MOST_PER_ADDRESS} from one address,"
-        f" within {minutes:g} minutes, more are refused.",
+        f"After {MOST_PER_PAIR} attempts on one account from one address,"
+        f" {MOST_PER_ADDRESS} from one address, or {MOST_PER_ACCOUNT} on one account, within {minutes:g} minutes, more are refused.",
         f"One-time links work once, for {hours:g} hours,",
         f"A password has at least {SHORTEST_PASSWORD} characters.",
     ):

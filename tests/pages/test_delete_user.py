@@ -41,7 +41,7 @@ def test_it_says_what_goes(app: Flask, signed_in: SignedIn, make_user: MakeUser)
     Visitor(app, user)
     Visitor(app, user)
     page = text_of(visitor.get(path_of(user.id)))
-    for text in ("Ann Lee", "ann@example.org", "The profile", "2 signed-in devices", "one-time link"):
+    for text in ("Ann Lee", "ann@example.org", "The profile", "2 signed-in devices", "cannot be undone"):
         assert text in page
 
 
@@ -76,13 +76,13 @@ def test_opening_the_page_writes_nothing(signed_in: SignedIn, make_user: MakeUse
     assert_get_writes_nothing(signed_in(), path_of(make_user().id))
 
 
-def test_it_takes_three_queries_to_open(
+def test_it_takes_four_queries_to_open(
     signed_in: SignedIn, make_user: MakeUser, count_queries: Callable[[], AbstractContextManager[list[str]]]
 ) -> None:
     visitor, user = signed_in(), make_user()
     with count_queries() as statements:
         visitor.get(path_of(user.id))
-    assert len(statements) == 3, "who is signed in, the user, the user's sessions"
+    assert len(statements) == 4, "who is signed in, the user, the user's sessions, an open link"
 
 
 @pytest.mark.parametrize("version", ["", "0", "2", "x", "9" * 100])

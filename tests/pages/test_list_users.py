@@ -68,7 +68,7 @@ def test_it_shows_who_there_is(signed_in: SignedIn, make_user: MakeUser) -> None
     inactive = make_user(full_name="Last One", is_active=False, last_sign_in_at=START)
     page = text_of(visitor.get("/users/"))
     assert visitor.user is not None
-    assert rows_of(page) == [invited.id, visitor.user.id, inactive.id, support.id]
+    assert rows_of(page) == [visitor.user.id, inactive.id, invited.id, support.id]
     for text in ("Zoë Adler", "zoe@example.org", "Support", "nameless@example.org", "Invited", "Inactive"):
         assert text in page
     assert 'datetime="2026-03-01T12:00:00Z"' in page
@@ -259,7 +259,7 @@ def test_a_cursor_of_another_sort_is_no_cursor_of_this(signed_in: SignedIn, peop
 @pytest.mark.parametrize(
     ("query", "field", "text"),
     [
-        ("status=king", "status", "Choose one of: active, inactive."),
+        ("status=king", "status", "Choose one of: active, invited, inactive."),
         ("role=king", "role", "Choose one of: member,"),
         ("page_size=7", "page_size", "Choose one of: 20, 50, 100, 200."),
         ("page_size=1000000", "page_size", "Choose one of: 20,"),

@@ -14,7 +14,7 @@ from tests.pages.asking import (
 )
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor, field_error, field_value
-from webapp.auth.rules import MOST_PER_ACCOUNT
+from webapp.auth.rules import MOST_PER_PAIR
 
 PATH = "/auth/password"
 NEW = "harbour candle meadow"
@@ -76,7 +76,7 @@ def test_bad_input_is_named_and_no_password_is_sent_back(
 
 def test_guessing_the_present_password_ends_after_ten(signed_in: SignedIn) -> None:
     visitor = signed_in("auditor")
-    for _ in range(MOST_PER_ACCOUNT):
+    for _ in range(MOST_PER_PAIR):
         visitor.post(PATH, {**RIGHT, "current_password": "wrong"})
     answer = visitor.post(PATH, RIGHT)
     assert answer.status_code == 429

@@ -53,13 +53,57 @@ def test_an_edit_survives_an_expired_session(app: Flask, signed_in: SignedIn, ma
     assert (saved.full_name, saved.version) == ("Ann <Typed>", 2)
 
 
-def test_nothing_is_sent_by_itself(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
-    visitor, user = signed_in(), make_user()
+def test_nothing_is_sent_by_itself(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
     end_sessions(app)
-    refused = visitor.post(f"/users/{user.id}/delete", {"version": "1"})
-    before = read_tables(app)["users"]
+    refused = visitor.post("/users/new", {"email": "zoe@example.org", "role": "member"})
     sign_in_from(visitor, refused.text)
-    assert [row[0] for row in read_tables(app)["users"]] == [row[0] for row in before]
+    assert len(read_tables(app)["users"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "page"),
+    [
+        ("delete", "/users/1/delete"),  # it has a page of its own, which says what goes
+        ("deactivate", "/users/1?back=q%3Dann"),  # the page that the button is on
+    ],
+)
+def test_an_act_without_anything_typed_is_begun_anew_from_its_page(
+    app: Flask, signed_in: SignedIn, act: str, page: str
+) -> None:
+    """Nobody should confirm what he cannot read: what a button would do is said on its page."""
+    visitor = signed_in()
+    end_sessions(app)
+    referrer = {"Referer": "http://localhost/users/1?back=q%3Dann"}
+    refused = visitor.post(f"/users/1/{act}", {"version": "1"}, headers=referrer)
+    assert refused.status_code == 401
+    form = read_form(refused.text, holding="password")
+    assert form.fields["resend"] == ""
+    assert visitor.post_raw(SIGN_IN, {**form.fields, **DESK}).headers["Location"] == page
+
+
+def test_a_form_kept_for_one_browser_is_not_offered_in_another(app: Flask, signed_in: SignedIn) -> None:
+    signed_in()
+    sealed = field_value(Visitor(app).post("/users/new", {"email": "planted@example.org"}).text, "resend")
+    assert sealed
+    other = Visitor(app)
+    answer = other.post(SIGN_IN, {**DESK, "resend": sealed})
+    assert answer.status_code == 303
+    assert "planted" not in answer.text
+
+
+def test_signing_out_in_an_old_tab_signs_out(signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    own = {"Sec-Fetch-Site": "same-origin"}
+    assert visitor.post_raw("/auth/logout", {"csrf_token": "old"}, headers=own).status_code == 303
+    assert visitor.get("/users/").status_code == 303
+
+
+def test_an_old_form_of_a_password_leads_back_to_an_empty_one(signed_in: SignedIn) -> None:
+    answer = signed_in().post_raw("/auth/password", {"csrf_token": "old", "new_password": "secret words"})
+    assert answer.status_code == 400
+    assert 'href="/auth/password"' in answer.text
+    assert "secret words" not in answer.text
 
 
 def test_a_new_user_survives_too_with_every_field(app: Flask, signed_in: SignedIn) -> None:
@@ -98,17 +142,9 @@ def test_passwords_are_never_kept(app: Flask, signed_in: SignedIn) -> None:
     visitor = signed_in()
     end_sessions(app)
     secret = "harbour candle meadow"
-    typed = {
-        "current_password": secret,
-        "new_password": secret,
-        "confirm_password": secret,
-        "kept": "kept value",
-    }
-    refused = visitor.post("/auth/password", typed)
-    assert refused.status_code == 401
-    shown = sign_in_from(visitor, refused.text)
-    assert "kept value" in shown
-    assert "_password" not in shown
+    typed = {"email": "zoe@example.org", "password": secret, "new_password": secret}
+    shown = sign_in_from(visitor, visitor.post("/users/new", typed).text)
+    assert "zoe@example.org" in shown
     assert secret not in shown
 
 

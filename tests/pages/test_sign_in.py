@@ -13,7 +13,7 @@ from tests.pages.asking import text_of
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor, field_error, field_value
 from webapp.access.permissions import Role
-from webapp.auth.rules import MOST_PER_ACCOUNT
+from webapp.auth.rules import MOST_PER_PAIR
 from webapp.users import passwords
 
 PATH = "/auth/login"
@@ -113,12 +113,12 @@ def test_an_empty_field_is_named_and_counts_as_no_attempt(
 def test_too_many_attempts_are_told_to_wait(
     visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(MOST_PER_ACCOUNT):
+    for _ in range(MOST_PER_PAIR):
         visitor.post(PATH, {**ANN, "password": "wrong"})
     answer = visitor.post(PATH, ANN)
     assert answer.status_code == 429
     assert 14 * 60 < int(answer.headers["Retry-After"]) <= 15 * 60 + 1
-    assert "Try again in 15 minutes" in answer.text
+    assert "Wait for 15 min" in answer.text
     assert field_value(answer.text, "email") == ANN["email"]
     assert Visitor(visitor.app).get("/users/").status_code == 303
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from flask import current_app, g, request, session
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.identity import Identity, find_identity
 from webapp.access.permissions import may_sign_in
@@ -12,6 +15,9 @@ from webapp.auth.rules import SEEN_INTERVAL
 from webapp.config import Settings
 from webapp.extensions import utc_now
 from webapp.web.language import forget_language
+from webapp.web.resend import BROWSER
+
+logger = logging.getLogger(__name__)
 
 _TOKEN = "token"  # noqa: S105 - the key's name
 
@@ -30,7 +36,7 @@ def load_identity() -> Identity | None:
         return None
     now = utc_now()
     if now - row.last_seen_at > SEEN_INTERVAL:
-        services.mark_seen(row.session_id, now)
+        _mark_seen(row.session_id)
     return Identity(
         id=row.id,
         email=row.email,
@@ -42,6 +48,14 @@ def load_identity() -> Identity | None:
     )
 
 
+def _mark_seen(session_id: int) -> None:
+    """Best effort: that nothing can be written just now is no reason to refuse reading."""
+    try:
+        services.mark_seen(session_id, utc_now())
+    except SQLAlchemyError:
+        logger.warning("could not note when session %d was last seen", session_id, exc_info=True)
+
+
 def reload_identity() -> None:
     """The profile has changed: the rest of this request speaks the language just chosen."""
     g.pop("identity", None)
@@ -51,17 +65,25 @@ def reload_identity() -> None:
 
 def remember_token(token: str) -> None:
     """Start with an empty cookie: nothing of before the sign-in survives (session fixation)."""
-    session.clear()
+    _clear_cookie()
     session[_TOKEN] = token
     for name in ("identity", "csrf_token"):
         g.pop(name, None)
     forget_language()
 
 
+def _clear_cookie() -> None:
+    """All but which browser this is, to which a form kept for sending again is bound."""
+    browser = session.get(BROWSER)
+    session.clear()
+    if browser is not None:
+        session[BROWSER] = browser
+
+
 def forget_token() -> str | None:
     """Empty the cookie; the token that was in it."""
     token = session.get(_TOKEN)
-    session.clear()
+    _clear_cookie()
     g.pop("csrf_token", None)
     g.identity = None
     return token if isinstance(token, str) else None

@@ -116,6 +116,16 @@ def get_link_owner(token: str) -> User:
     return user
 
 
+def has_open_link(user: User) -> bool:
+    statement = select(PasswordLink.id).where(
+        PasswordLink.user_id == user.id,
+        PasswordLink.expires_at > utc_now(),
+        PasswordLink.epoch == user.session_epoch,
+        PasswordLink.email_key == user.email_key,
+    )
+    return get_session().scalar(statement) is not None
+
+
 def get_own_session(session_id: int, user_id: int) -> SignInSession:
     """Raises NotFound for a session that is gone or somebody else's."""
     own = select(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == user_id)

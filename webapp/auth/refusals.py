@@ -9,15 +9,33 @@ from werkzeug.wrappers import Response
 from webapp.access.guards import SignInRequired, permission_of
 from webapp.access.identity import find_identity
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
-from webapp.auth.browser import had_token
+from webapp.auth.browser import forget_token, had_token
 from webapp.auth.forms import SignInForm
+from webapp.auth.rules import safe_path
 from webapp.errors import N_
 from webapp.web.language import gettext
+from webapp.web.messages import tell
 from webapp.web.pages import error_page
-from webapp.web.resend import Resend, capture_form, is_cross_site, open_form
+from webapp.web.resend import Resend, capture_form, is_cross_site, is_same_site, open_form, page_before
 
 ENDED = N_("Your session has ended. What you typed is kept: sign in, and you can send it again.")
 ENDED_EMPTY = N_("Your session has ended. Please sign in again.")
+TOO_OLD = N_("This page was open for too long, so nothing was done.")
+
+# The forms with something typed in them. Any other act is begun anew from its page: nobody should
+# confirm what he cannot read.
+_KEPT = {
+    "users.create_user": N_("New user"),
+    "users.edit_user": N_("Changes to a user"),
+    "auth.edit_profile": N_("Your profile"),
+}
+_LABELS = {
+    "email": N_("E-mail"),
+    "full_name": N_("Full name"),
+    "role": N_("Role"),
+    "language": N_("Language"),
+    "time_zone": N_("Time zone"),
+}
 
 
 def add_refusals(app: Flask) -> None:
@@ -39,18 +57,13 @@ def show_resend(kept: Resend, status: int = 200) -> Response:
         for name, value in kept.fields
     ]
     page = render_template(
-        "auth/resend.html", fields=fields, action=kept.path, discard_url=url_for("web.show_home")
+        "auth/resend.html",
+        act=gettext(_KEPT[kept.endpoint]),
+        fields=fields,
+        action=kept.path,
+        discard_url=kept.path,
     )
     return make_response(page, status)
-
-
-_LABELS = {
-    "email": N_("E-mail"),
-    "full_name": N_("Full name"),
-    "role": N_("Role"),
-    "language": N_("Language"),
-    "time_zone": N_("Time zone"),
-}
 
 
 def _label(name: str) -> str | None:
@@ -63,16 +76,21 @@ def _shown(name: str, value: str) -> str:
 
 
 def _ask_to_sign_in(_error: SignInRequired) -> Response:
-    if request.method in {"GET", "HEAD"}:
-        wanted = request.full_path.rstrip("?")
-        return redirect(url_for("auth.sign_in", next=None if wanted == "/" else wanted), 303)
-    return _sign_in_and_resend()
+    if request.method not in {"GET", "HEAD"}:
+        return _sign_in_and_resend()
+    if had_token():
+        forget_token()
+        tell(gettext(ENDED_EMPTY), level="warn")
+    wanted = request.full_path.rstrip("?")
+    return redirect(url_for("auth.sign_in", next=None if wanted == "/" else wanted), 303)
 
 
 def _sign_in_and_resend() -> Response:
-    sealed = capture_form()
+    sealed = capture_form() if request.endpoint in _KEPT else ""
     notice = gettext(ENDED if sealed else ENDED_EMPTY) if had_token() or sealed else None
-    return show_sign_in(SignInForm(formdata=None), resend=sealed, notice=notice, status=401)
+    next_url = safe_path(page_before(), url_for("web.show_home"))
+    form = SignInForm(formdata=None)
+    return show_sign_in(form, next_url=next_url, resend=sealed, notice=notice, status=401)
 
 
 def _answer_old_token(_error: CSRFError) -> Response:
@@ -87,8 +105,13 @@ def _answer_old_token(_error: CSRFError) -> Response:
             notice=gettext("This page was open for too long. Please enter your password again."),
             status=400,
         )
-    if find_identity() is None:
-        is_public = permission_of(current_app.view_functions[request.endpoint]) is Permission.PUBLIC
-        return error_page(400) if is_public else _sign_in_and_resend()
-    kept = open_form(capture_form())
-    return show_resend(kept, 400) if kept else error_page(400)
+    if request.endpoint == "auth.sign_out" and is_same_site():
+        return make_response(current_app.view_functions["auth.sign_out"]())  # what was wanted is harmless
+    is_public = permission_of(current_app.view_functions[request.endpoint]) is Permission.PUBLIC
+    if find_identity() is None and not is_public:
+        return _sign_in_and_resend()
+    kept = open_form(capture_form()) if request.endpoint in _KEPT else None
+    if kept is not None:
+        return show_resend(kept, 400)
+    again = safe_path(page_before(), url_for("web.show_home"))
+    return error_page(400, text=gettext(TOO_OLD), action=(gettext("Open the page again"), again))

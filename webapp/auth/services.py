@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, may_sign_in
@@ -28,13 +28,12 @@ def sign_in(*, email: str, password: str, address: str, user_agent: str) -> str:
 
     Raises Invalid with one and the same message, after the same work, whether the account does not
     exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled.
-    The slow hash is compared between two short transactions, so that nobody waits for it.
+    The slow hash is compared while no lock is held, so that nobody waits for it.
     """
     throttle.count_attempt(email=email, address=address)
+    password = password[: LONGEST_PASSWORD * 2]  # longer ones cannot be right, and cost time
     found = find_credentials(email)
-    matches = passwords.verify_password(
-        found.hashed_password if found else None, password[: LONGEST_PASSWORD * 2]
-    )
+    matches = passwords.verify_password(found.hashed_password if found else None, password)
     if found is None or not matches or not found.is_active or not may_sign_in(found.role):
         raise Invalid(REFUSED)
     rehashed = (
@@ -52,13 +51,13 @@ def _start_session(
     """The epoch is the one the password was compared under: changed meanwhile, the session is born dead."""
     token = open_session(user_id=found.user_id, epoch=found.epoch, address=address, user_agent=user_agent)
     record_sign_in(found.user_id, rehashed_password=rehashed_password)
-    throttle.forget_attempts(email=email)
+    throttle.forget_attempts(email=email, address=address)
     return token
 
 
 @atomic
 def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> str:
-    """Answer the token of a new session; the person's dead ones are swept away.
+    """Answer the token of a new session; sessions that can never live again are swept away.
 
     Raises Invalid when the person was deleted while the password was compared.
     """
@@ -66,8 +65,9 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
     if session.scalar(select(User.id).where(User.id == user_id).with_for_update()) is None:
         raise Invalid(REFUSED)
     token = new_token()
-    is_dead = or_(SignInSession.epoch < epoch, SignInSession.created_at < utc_now() - LONGEST_SESSION)
-    session.execute(delete(SignInSession).where(SignInSession.user_id == user_id, is_dead))
+    is_of_old = and_(SignInSession.user_id == user_id, SignInSession.epoch < epoch)
+    is_too_old = SignInSession.created_at < utc_now() - LONGEST_SESSION
+    session.execute(delete(SignInSession).where(or_(is_of_old, is_too_old)))
     session.add(
         SignInSession(
             user_id=user_id,
@@ -124,8 +124,9 @@ def change_password(
 
 @atomic
 def _reopen_session(user: User, *, address: str, user_agent: str) -> str:
-    throttle.forget_attempts(email=user.email)
-    return open_session(user_id=user.id, epoch=user.session_epoch, address=address, user_agent=user_agent)
+    token = open_session(user_id=user.id, epoch=user.session_epoch, address=address, user_agent=user_agent)
+    throttle.forget_attempts(email=user.email, address=address)
+    return token
 
 
 @atomic
@@ -151,21 +152,22 @@ def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
     return token, expires_at
 
 
-def use_password_link(token: str, *, password: str) -> User:
+def use_password_link(token: str, *, password: str, address: str) -> User:
     """Set the password of the link's person. Raises NotFound when the link is used up or expired."""
     user = get_link_owner(token)
     cleaned = clean_password(password, email=user.email)
-    return _spend_link(token, hashed=passwords.hash_password(cleaned))
+    return _spend_link(token, hashed=passwords.hash_password(cleaned), address=address)
 
 
 @atomic
-def _spend_link(token: str, *, hashed: str) -> User:
+def _spend_link(token: str, *, hashed: str, address: str) -> User:
     """Deleting the link decides who was first: of 32 at once, one finds it."""
+    lock_user(get_link_owner(token))  # the person first, as everywhere: no two can wait crosswise
     user = get_link_owner(token)
     spent = delete(PasswordLink).where(PasswordLink.token_hash == hash_token(token))
     if get_session().execute(spent.returning(PasswordLink.id)).one_or_none() is None:
         raise NotFound(LINK_IS_DEAD)
     own = Actor(user_id=user.id, name=user.display_name, role=user.role)
     store_password(user, hashed=hashed, actor=own)
-    throttle.forget_attempts(email=user.email)
+    throttle.forget_attempts(email=user.email, address=address)
     return user

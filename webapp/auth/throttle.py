@@ -6,49 +6,69 @@ moment no more than the limit are ever compared.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import case, delete
+from sqlalchemy import case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.auth.models import Attempts
-from webapp.auth.rules import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, WINDOW
+from webapp.auth.rules import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, MOST_PER_PAIR, WINDOW, network_of
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Throttled
 from webapp.extensions import utc_now
 from webapp.users.rules import email_key
 
+SWEPT_AT_ONCE = 100
+
 
 def count_attempt(*, email: str, address: str) -> None:
     """Raises Throttled when this account or this address has used up its attempts."""
-    waits = _count({_account(email): MOST_PER_ACCOUNT, _key("address", address): MOST_PER_ADDRESS})
+    network = network_of(address)
+    waits = _count(
+        (
+            (_key("address", network), MOST_PER_ADDRESS),
+            (_pair(email, network), MOST_PER_PAIR),
+            (_key("account", email_key(email)), MOST_PER_ACCOUNT),
+        )
+    )
     if waits is not None:
         raise Throttled(
-            N_("Too many attempts. Try again in %(minutes)s minutes."),
+            N_("Too many attempts. Wait for %(minutes)s min, then try again."),
             retry_after=waits,
             minutes=-(-waits // 60),
         )
 
 
 @atomic
-def forget_attempts(*, email: str) -> None:
+def forget_attempts(*, email: str, address: str) -> None:
     """After a right password or a new one the account starts afresh."""
-    get_session().execute(delete(Attempts).where(Attempts.key == _account(email)))
+    keys = (_key("account", email_key(email)), _pair(email, network_of(address)))
+    get_session().execute(delete(Attempts).where(Attempts.key.in_(keys)))
 
 
 @atomic
-def _count(limits: dict[str, int]) -> int | None:
-    """Count one attempt on every key; the seconds to wait if any is over its limit."""
+def _count(limits: Iterable[tuple[str, int]]) -> int | None:
+    """Count one attempt on each key in turn; the seconds to wait at the first that is over its limit.
+
+    What is refused counts no further, so that a flood from one address fills no table. All take the
+    address first, so no two requests can wait for each other crosswise.
+    """
     now = utc_now()
-    session = get_session()
-    session.execute(delete(Attempts).where(Attempts.started_at < now - WINDOW))
-    waits = []
-    for key, most in sorted(limits.items()):  # in key order, so that two requests cannot lock crosswise
+    for key, most in limits:
         started_at, tried = _increment(key, now)
         if tried > most:
-            waits.append(int((started_at + WINDOW - now).total_seconds()) + 1)
-    return max(waits, default=None)
+            return int((started_at + WINDOW - now).total_seconds()) + 1
+    _sweep(now)
+    return None
+
+
+def _sweep(now: datetime) -> None:
+    """Delete what is over, a little at a time, and nothing that another request holds."""
+    is_over = Attempts.started_at < now - WINDOW
+    some = select(Attempts.key).where(is_over).limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True)
+    get_session().execute(delete(Attempts).where(Attempts.key.in_(some.scalar_subquery())))
 
 
 def _increment(key: str, now: datetime) -> tuple[datetime, int]:
@@ -71,8 +91,8 @@ def _increment(key: str, now: datetime) -> tuple[datetime, int]:
     return started_at, tried
 
 
-def _account(email: str) -> str:
-    return _key("account", email_key(email))
+def _pair(email: str, network: str) -> str:
+    return _key("account and address", f"{network} {email_key(email)}")
 
 
 def _key(kind: str, value: str) -> str:

@@ -21,7 +21,7 @@ from webapp.auth.browser import (
 )
 from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
 from webapp.auth.models import SignInSession
-from webapp.auth.queries import get_link_owner, get_own_session, list_sessions
+from webapp.auth.queries import get_link_owner, get_own_session, has_open_link, list_sessions
 from webapp.auth.refusals import show_resend, show_sign_in
 from webapp.auth.rules import device_label, safe_path
 from webapp.errors import Busy, DomainError, Invalid, NotFound, Throttled
@@ -187,7 +187,9 @@ def use_password_link(token: str) -> Response:
         form = NewPasswordForm(email=user.email)
         status = 200
         if form.validate_on_submit():
-            user = services.use_password_link(token, password=form.new_password.data)
+            user = services.use_password_link(
+                token, password=form.new_password.data, address=remote_address()
+            )
             return _show_set_password(form, user, done=True)
         if form.errors:
             status = 422
@@ -207,7 +209,9 @@ def _show_set_password(
         done=done,
         may_sign_in=user is not None and may_sign_in(user.role),
     )
-    return make_response(page, status)
+    response = make_response(page, status)
+    response.headers["Referrer-Policy"] = "strict-origin"  # the address is a secret: keep it out of logs
+    return response
 
 
 def render_sessions_panel(user: User) -> str:
@@ -219,13 +223,8 @@ def render_sessions_panel(user: User) -> str:
 
 def describe_deletion(user: User) -> str:
     number = len(list_sessions(user.id, settings()))
-    if not number:
-        return gettext("A one-time link, if one is open.")
-    return ngettext(
-        "%(num)s signed-in device, and a one-time link if one is open.",
-        "%(num)s signed-in devices, and a one-time link if one is open.",
-        number,
-    )
+    devices = ngettext("%(num)s signed-in device.", "%(num)s signed-in devices.", number)
+    return devices + (" " + gettext("One open link to set a password.") if has_open_link(user) else "")
 
 
 def _devices(user_id: int) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ QUERY_CANCELED = "57014"
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
 DISK_FULL = "53100"
+READ_ONLY_TRANSACTION = "25006"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Diagnosis:
 NO_TABLES = Diagnosis(N_("The database has no tables yet"), N_("Run “flask --app wsgi init-db”."))
 LOCKED = Diagnosis(
     N_("The database is busy"),
-    N_("Another change holds it. Try again in a moment; if this keeps happening, move to Postgres."),
+    N_("Another change holds what this one needs. Try again in a moment."),
     is_passing=True,
 )
 TOO_SLOW = Diagnosis(
@@ -45,9 +46,9 @@ UNREACHABLE = Diagnosis(
 FULL = Diagnosis(
     N_("The disk of the database is full"), N_("Free some space; nothing that was saved is lost.")
 )
-READ_ONLY = Diagnosis(
-    N_("The database is read-only"), N_("Let the service write to the database file and its folder.")
-)
+READ_ONLY = Diagnosis(N_("The database is read-only"), N_("Let the service write to it, then try again."))
+
+DAMAGED = Diagnosis(N_("The database file is damaged"), N_("Restore the latest backup."))
 
 
 def diagnose(error: SQLAlchemyError) -> Diagnosis | None:
@@ -67,7 +68,9 @@ def diagnose(error: SQLAlchemyError) -> Diagnosis | None:
         found = LOCKED
     elif state == DISK_FULL or "disk is full" in text:
         found = FULL
-    elif "readonly database" in text:
+    elif "file is not a database" in text or "disk image is malformed" in text:
+        found = DAMAGED
+    elif state == READ_ONLY_TRANSACTION or "readonly database" in text:
         found = READ_ONLY
     elif error.connection_invalidated or "unable to open database" in text or _cannot_connect(error):
         found = UNREACHABLE

@@ -45,6 +45,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         options: dict[str, Any] = {
             "module": sqlite_module(),
             "connect_args": {"timeout": SQLITE_WAIT_SECONDS, "isolation_level": None},
+            "hide_parameters": not settings.sql_echo,  # an error in the log tells nobody's e-mail
         }
         if make_url(settings.database_url).database not in {None, "", ":memory:"}:
             options["pool_size"] = settings.database_pool_size
@@ -53,11 +54,12 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return {
         "pool_size": settings.database_pool_size,
         "pool_pre_ping": True,
+        "hide_parameters": not settings.sql_echo,
         "pool_timeout": 10,
         "connect_args": {
             "connect_timeout": 5,
             "application_name": "dossier",
-            "options": f"-c timezone=UTC -c statement_timeout={limit} -c lock_timeout={limit}"
+            "options": f"-c timezone=UTC -c statement_timeout={limit} -c lock_timeout={limit // 2}"
             f" -c idle_in_transaction_session_timeout={limit * 3}",
         },
     }
@@ -85,9 +87,11 @@ def _prepare_sqlite_connection(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
+    if connection.get_execution_options().get(WRITES, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
+        return
     driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
 
 
 def _end_transaction(response: Response) -> Response:

@@ -148,6 +148,8 @@ class _Paging:
         if has_previous is None:
             has_previous = bool(position)
         rows = rows[: self.request.size]
+        if position is not None and self.count.is_exact and position + len(rows) > self.count.value:
+            position = None  # rows came or went since the cursor was made
         last_position = None if position is None else position + len(rows) - 1
         return Page(
             rows=rows,

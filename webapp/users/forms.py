@@ -91,6 +91,7 @@ class UserFilterForm(Form):
         self.status.choices = [
             SelectChoice(value="", label=gettext("Any status")),
             SelectChoice(value="active", label=gettext("Active")),
+            SelectChoice(value="invited", label=gettext("Active, invited")),
             SelectChoice(value="inactive", label=gettext("Inactive")),
         ]
         self.role.choices = [SelectChoice(value="", label=gettext("Any role")), *role_choices()]
@@ -133,7 +134,8 @@ class UserFilterForm(Form):
         first, last = self.created_from.data, self.created_to.data
         return UserFilters(
             words=split_words(self.q.data or ""),
-            is_active=self.status.data == "active" if self.status.data else None,
+            is_active=self.status.data != "inactive" if self.status.data else None,
+            is_invited=True if self.status.data == "invited" else None,
             role=Role(self.role.data) if self.role.data else None,
             created_from=start_of_day(first) if first else None,
             created_before=end_of_day(last) if last else None,

@@ -92,7 +92,7 @@ def derive_keys(*, full_name: str, email: str) -> dict[str, str]:
     """The columns computed from name and e-mail; used by the model and by bulk writes alike."""
     return {
         "email_key": email_key(email),
-        "name_key": fold(full_name)[:LONGEST_NAME],
+        "name_key": fold(full_name or email)[:LONGEST_NAME],  # sorted by what is shown
         "search_text": searchable(full_name, email),
     }
 

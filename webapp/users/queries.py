@@ -48,6 +48,7 @@ class UserFilters:
 
     words: tuple[str, ...] = ()
     is_active: bool | None = None
+    is_invited: bool | None = None
     role: Role | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
@@ -73,6 +74,8 @@ def _filtered(statement: AnySelect, filters: UserFilters) -> AnySelect:
         statement = statement.where(matches_words(_users.search_text, filters.words))
     if filters.is_active is not None:
         statement = statement.where(_users.is_active.is_(filters.is_active))
+    if filters.is_invited is not None:
+        statement = statement.where(_users.hashed_password.is_(None) == filters.is_invited)
     if filters.role is not None:
         statement = statement.where(_users.role == filters.role)
     if filters.created_from is not None:

@@ -19,7 +19,6 @@ LONGEST_NAME = 200
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
 FEWEST_DISTINCT = 5
-LARGEST_VERSION = 2**31 - 1
 LANGUAGES = {"en": "English", "fr": "Français"}
 
 # Zero-width joiners are part of Persian and Indic names and of emoji; other invisible characters

@@ -80,6 +80,9 @@ def update_user(
     _refuse_stale(user, version)
     if "role" in changes:
         _check_role_change(user, changes["role"], administrators, actor)
+        # Links and sign-ins made under the old role end with it: whoever could make a link for a
+        # member must not come in by it as the administrator that this person is now.
+        changes["session_epoch"] = user.session_epoch + 1
     _apply(user, changes)
     return True
 

@@ -50,7 +50,7 @@ class UserRow(NamedTuple):
     email: Markup
     initials: Markup
     hue: int
-    role: str
+    role: Markup
     is_active: bool
     invited: bool
     created: str
@@ -122,7 +122,7 @@ def build_table(
 
 def _rows(rows: Iterable[AnyRow], words: tuple[str, ...], here: str) -> Iterable[UserRow]:
     prefix, suffix = url_for("users.list_users"), f"?back={quote(here, safe='')}" if here else ""
-    labels = {role: "" if role is Role.MEMBER else gettext(label) for role, label in ROLE_LABELS.items()}
+    labels = {role: escape(gettext(label)) for role, label in ROLE_LABELS.items()} | {Role.MEMBER: Markup("")}
     clock = current_clock()
     for user_id, full_name, email, role, is_active, is_invited, created_at, last_at, *_ in rows:
         name = full_name or email

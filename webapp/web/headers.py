@@ -32,7 +32,7 @@ def add_headers(app: Flask) -> None:
     @app.after_request
     def set_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
-            response.headers[name] = value
+            response.headers.setdefault(name, value)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         if request.is_secure:

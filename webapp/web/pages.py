@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from flask import Flask, Response, g, make_response, render_template, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
-from webapp.access.identity import known_identity
+from webapp.access.identity import find_identity, known_identity
 from webapp.access.permissions import Permission
 from webapp.db.diagnosis import diagnose
 from webapp.errors import N_, Busy, Conflict, DomainError, Forbidden, Invalid, NotFound, Stale, Throttled
@@ -64,14 +65,20 @@ def add_error_pages(app: Flask) -> None:
 
 
 def error_page(
-    status: int, *, title: str | None = None, text: str | None = None, remedy: str | None = None
+    status: int,
+    *,
+    title: str | None = None,
+    text: str | None = None,
+    remedy: str | None = None,
+    action: tuple[str, str] | None = None,
 ) -> Response:
     """The page for ``status``; what is not given is said in general words."""
     known = status if status in TITLES else 500 if status >= 500 else 400  # noqa: PLR2004
     identity = known_identity()
-    actions = [(gettext("Go to the start page"), "/")]
-    if identity is not None and identity.may(Permission.USERS_READ):
-        actions = [(gettext("Search the users"), url_for("users.list_users"))]
+    if action is None:
+        action = (gettext("Go to the start page"), "/")
+        if identity is not None and identity.may(Permission.USERS_READ):
+            action = (gettext("Search the users"), url_for("users.list_users"))
     page = render_template(
         "errors/error.html",
         layout="layout/base.html" if identity else "layout/plain.html",
@@ -79,7 +86,7 @@ def error_page(
         title=gettext(title or TITLES[known]),
         text=text,
         remedy=gettext(remedy or REMEDIES[known]),
-        actions=actions,
+        actions=[action],
     )
     return make_response(page, status)
 
@@ -97,6 +104,9 @@ def _show_http_error(error: HTTPException) -> Response:
         return Response(f"{text}\n", status, content_type="text/plain; charset=utf-8")
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, SQLAlchemyError):
         return _show_database_error(error.original_exception)  # the handler of another error met it
+    if request.endpoint is None:  # no view, so nobody has asked yet who this is
+        with suppress(SQLAlchemyError):
+            find_identity()
     response = error_page(status)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "Content-Range"}:

@@ -1,19 +1,22 @@
 """A form that arrived when nobody was signed in any more, or with an old token, kept for sending again.
 
-What was typed travels through the sign-in page in a sealed hidden field: nothing is stored, and
-only what this person's browser sent comes back to him. Passwords are never kept.
+What was typed travels through the sign-in page in a sealed hidden field: nothing is stored. The seal
+names the browser that sent it, so nobody can slip a form into somebody else's sign-in. Passwords are
+never kept.
 """
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import current_app, request
+from flask import current_app, request, session
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 LARGEST_BYTES = 256 * 1024
 LIFETIME_SECONDS = 24 * 3600
+BROWSER = "browser"  # in the cookie: which browser this is; outlives a sign-in
 _NEVER_KEPT = ("csrf_token", "resend")
 
 
@@ -21,6 +24,7 @@ _NEVER_KEPT = ("csrf_token", "resend")
 class Resend:
     """``fields`` are the (name, value) pairs of the form, in their order, for ``path``."""
 
+    endpoint: str
     path: str
     fields: list[tuple[str, str]]
 
@@ -29,26 +33,28 @@ def capture_form() -> str:
     """The present request's form, sealed; empty when there is nothing that may be offered again."""
     if request.method != "POST" or is_cross_site() or request.endpoint is None:
         return ""
-    if request.endpoint.startswith("auth.sign_"):
-        return ""
     fields = [
         (name, value)
         for name, value in request.form.items(multi=True)
         if name not in _NEVER_KEPT and "password" not in name
     ]
-    size = sum(len(name) + len(value) for name, value in fields)
-    return _serializer().dumps([request.full_path.rstrip("?"), fields]) if size <= LARGEST_BYTES else ""
+    if sum(len(name.encode()) + len(value.encode()) for name, value in fields) > LARGEST_BYTES:
+        return ""
+    browser = session.setdefault(BROWSER, secrets.token_urlsafe())
+    return _serializer().dumps([browser, request.endpoint, request.full_path.rstrip("?"), fields])
 
 
 def open_form(sealed: str) -> Resend | None:
-    """None for anything that this application did not seal within the last day."""
+    """None for anything that was not sealed for this browser within the last day."""
     if not sealed:
         return None
     try:
-        path, fields = _serializer().loads(sealed, max_age=LIFETIME_SECONDS)
+        browser, endpoint, path, fields = _serializer().loads(sealed, max_age=LIFETIME_SECONDS)
     except BadData:
         return None
-    return Resend(path, [(name, value) for name, value in fields])
+    if browser != session.get(BROWSER):
+        return None
+    return Resend(endpoint, path, [(name, value) for name, value in fields])
 
 
 def is_cross_site() -> bool:
@@ -58,6 +64,23 @@ def is_cross_site() -> bool:
         return site not in {"same-origin", "none"}
     origin = request.headers.get("Origin")
     return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def is_same_site() -> bool:
+    """Whether the browser says that a page of ours sent it; a client that says nothing is neither."""
+    said = "Sec-Fetch-Site" in request.headers or "Origin" in request.headers
+    return said and not is_cross_site()
+
+
+def page_before() -> str:
+    """Where the form stood: its own address when that can be opened, else the page that sent it."""
+    rule = request.url_rule
+    if rule is not None and "GET" in (rule.methods or ()):
+        return request.full_path.rstrip("?")
+    referrer = urlsplit(request.referrer or "")
+    if referrer.netloc != request.host:
+        return ""
+    return referrer.path + (f"?{referrer.query}" if referrer.query else "")
 
 
 def _serializer() -> URLSafeTimedSerializer:
