@@ -22,9 +22,13 @@ def serve(application: str, environment: Mapping[str, str]) -> Iterator[Client]:
     port = _free_port()
     command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"]
     process = subprocess.Popen(command, env={**os.environ, **environment})
+    client = None
     try:
-        yield Client(port, process)
+        client = Client(port, process)
+        yield client
     finally:
+        if client is not None:
+            client.close()  # or the worker would wait for it
         process.terminate()
         process.wait(timeout=READY_SECONDS)
 
@@ -55,6 +59,9 @@ class Client:
                 time.sleep(0.05)
             else:
                 return
+
+    def close(self) -> None:
+        self._connection.close()
 
     def request(self, method: str, path: str, form: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Answer status and text."""

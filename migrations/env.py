@@ -5,7 +5,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
-from webapp.db.session import WRITES
+from webapp.db.session import write_options
 from webapp.extensions import Base, UtcDateTime
 
 LOCK = 0x0D0551E4  # any fixed number: two that start at once migrate one after the other
@@ -35,7 +35,7 @@ def include_object(_object, name, kind, _reflected, _compared):
 
 def run_migrations() -> None:
     engine = current_app.extensions["migrate"].db.engine
-    with engine.connect().execution_options(**{WRITES: True}) as connection:
+    with engine.connect().execution_options(**write_options(engine)) as connection:
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,

@@ -40,21 +40,18 @@ def _limits(settings: Settings) -> dict[str, datetime]:
     }
 
 
-# Asked on every request, so built once.
-_FIND_SESSION = (
-    select(
-        SignInSession.id.label("session_id"),
-        SignInSession.last_seen_at,
-        User.id,
-        User.email,
-        User.full_name,
-        User.role,
-        User.language,
-        User.time_zone,
-    )
-    .join(User, User.id == SignInSession.user_id)
-    .where(SignInSession.token_hash == bindparam("token_hash"), _IS_ALIVE)
-)
+# Asked on every request: built once, and on columns, since entities cost more than the query.
+_sessions, _users = SignInSession.__table__.c, User.__table__.c
+_FIND_SESSION = select(
+    _sessions.id.label("session_id"),
+    _sessions.last_seen_at,
+    _users.id,
+    _users.email,
+    _users.full_name,
+    _users.role,
+    _users.language,
+    _users.time_zone,
+).where(_users.id == _sessions.user_id, _sessions.token_hash == bindparam("token_hash"), _IS_ALIVE)
 
 
 def find_session(token: str, settings: Settings) -> AnyRow | None:

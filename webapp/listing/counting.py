@@ -23,7 +23,7 @@ class Count:
 def count_rows(session: Session, statement: AnySelect, *, most: int | None = MOST_COUNTED) -> Count:
     """Count up to ``most`` rows (None: all of them, however long that takes)."""
     rows = statement.order_by(None)
-    if most is not None:
-        rows = rows.limit(most + 1)
-    value = session.scalar(select(func.count()).select_from(rows.subquery())) or 0
-    return Count(value) if most is None or value <= most else Count(most, is_exact=False)
+    if most is None:
+        return Count(session.scalar(rows.with_only_columns(func.count())) or 0)
+    value = session.scalar(select(func.count()).select_from(rows.limit(most + 1).subquery())) or 0
+    return Count(value) if value <= most else Count(most, is_exact=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -124,13 +125,14 @@ def _rows(rows: Iterable[AnyRow], words: tuple[str, ...], here: str) -> Iterable
     prefix, suffix = url_for("users.list_users"), f"?back={quote(here, safe='')}" if here else ""
     labels = {role: escape(gettext(label)) for role, label in ROLE_LABELS.items()} | {Role.MEMBER: Markup("")}
     clock = current_clock()
+    mark = partial(mark_words, words=words) if words else escape
     for user_id, full_name, email, role, is_active, is_invited, created_at, last_at, *_ in rows:
         name = full_name or email
         yield UserRow(
             user_id,
             f"{prefix}{user_id}{suffix}",
-            mark_words(name, words),
-            mark_words(email, words),
+            mark(name),
+            mark(email),
             escape(initials(name)),
             hue(user_id),
             labels[role],

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from flask import Flask, Response, abort, current_app, request, url_for
+from markupsafe import Markup
 
 from webapp.access.guards import requires
 from webapp.access.permissions import Permission
@@ -45,6 +46,16 @@ def static_url(name: str) -> str:
 @lru_cache(maxsize=256)
 def _url(name: str, stamp: float, _script_root: str) -> str:
     return url_for("static", digest=_load(name, stamp).digest, name=name)
+
+
+def icon(name: str) -> Markup:
+    """One of the sprite's symbols, for decoration: the text beside it says the same."""
+    return _icon(name, static_url("icons.svg"))
+
+
+@lru_cache(maxsize=256)
+def _icon(name: str, sprite: str) -> Markup:
+    return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(sprite, name)
 
 
 @requires(Permission.PUBLIC)

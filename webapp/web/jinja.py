@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask, current_app, g, request
 from jinja2 import StrictUndefined
+from markupsafe import Markup
 
 from webapp.access.identity import known_identity
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
@@ -31,8 +33,25 @@ def prepare_jinja(app: Flask) -> None:
     )
     # The extension's own _() formats and escapes every message, though most have nothing to fill in.
     environment.globals.update(_=language.gettext_in_html, ngettext=language.ngettext_in_html)
-    environment.globals.update(static_url=assets.static_url, messages=messages.take_messages, can=_can)
+    environment.globals.update(
+        static_url=assets.static_url,
+        icon=assets.icon,
+        messages=messages.take_messages,
+        can=_can,
+        fragment=_fragment,
+    )
     app.context_processor(_name_the_request)
+
+
+def _fragment(name: str) -> Markup:
+    """A part that differs by language only, made once: the head, the list of shortcuts."""
+    stamp = g.get("request_id") if current_app.debug else None
+    return _render_fragment(name, language.current_language(), request.script_root, stamp)
+
+
+@lru_cache(maxsize=64)
+def _render_fragment(name: str, _language: str, _root: str, _stamp: str | None) -> Markup:
+    return Markup(current_app.jinja_env.get_template(name).render())  # noqa: S704 - our own template
 
 
 def _role_label(role: Role) -> str:
