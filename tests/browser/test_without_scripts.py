@@ -72,7 +72,7 @@ def test_a_user_is_created_edited_deactivated_and_deleted(desk: Desk, page: Page
     press(page, "Deactivate")
     expect(page.locator(".badge").first).to_have_text("Inactive")
     press(page, "Undo")
-    expect(page.locator(".badge").first).to_have_text("Invited")
+    expect(page.locator(".badge").first).to_have_text("Active")
     page.get_by_role("button", name="Delete…").click()
     user_id = int(re.findall(r"/users/(\d+)/delete", page.url)[0])
     press(page, "Delete this user")

@@ -74,7 +74,7 @@ def test_every_postgres_connection_is_prepared(context: Flask) -> None:
             "idle_in_transaction_session_timeout",
         )
     }
-    assert list(shown.values()) == ["UTC", "dossier", "20s", "20s", "1min"]
+    assert list(shown.values()) == ["UTC", "dossier", "20s", "10s", "1min"]
 
 
 def test_the_pool_is_as_large_as_was_set(empty_url: str) -> None:

@@ -69,7 +69,7 @@ class World:
         email = f"{'ab'[number % 2]}{number}@x.example"
         insert_users([{"id": row_id, "email": email, **vars(person)}])
         self.rows[row_id] = {
-            "name": {"Éva": "eva", "zoë": "zoe"}.get(person.full_name, person.full_name.lower()),
+            "name": {"Éva": "eva", "zoë": "zoe"}.get(person.full_name, person.full_name.lower()) or email,
             "email": email,
             "created_at": person.created_at,
             "last_sign_in_at": person.last_sign_in_at or EPOCH,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import select
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -113,12 +114,23 @@ def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
 
 
 def _ping_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """The database may have restarted since: ask before use, but not at every request of a busy minute."""
+    """The database may have restarted since: ask before use, but not at every request of a busy minute.
+
+    In between, a socket with something to read from a connection at rest carries its farewell.
+    """
+    if _has_news(connection.fileno()):
+        raise DisconnectionError
     if monotonic() - record.info.get("returned", 0) > PAUSE_SECONDS:
         try:
             connection.execute("SELECT 1")
         except psycopg.Error:
             raise DisconnectionError from None
+
+
+def _has_news(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _end_transaction(response: Response) -> Response:

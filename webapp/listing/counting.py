@@ -24,6 +24,6 @@ def count_rows(session: Session, statement: AnySelect, *, most: int | None = MOS
     """Count up to ``most`` rows (None: all of them, however long that takes)."""
     rows = statement.order_by(None)
     if most is None:
-        return Count(session.scalar(rows.with_only_columns(func.count())) or 0)
+        return Count(session.scalar(rows.with_only_columns(func.count(), maintain_column_froms=True)) or 0)
     value = session.scalar(select(func.count()).select_from(rows.limit(most + 1).subquery())) or 0
     return Count(value) if value <= most else Count(most, is_exact=False)
