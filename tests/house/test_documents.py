@@ -188,7 +188,8 @@ def test_the_limits_of_signing_in_are_those_of_the_code() -> None:
     minutes, hours = WINDOW.total_seconds() / 60, LINK_LIFETIME.total_seconds() / 3600
     for sentence in (
         f"After {MOST_PER_PAIR} attempts on one account from one address,"
-        f" {MOST_PER_ADDRESS} from one address, or {MOST_PER_ACCOUNT} on one account, within {minutes:g} minutes, more are refused.",
+        f" {MOST_PER_ADDRESS} from one address, or {MOST_PER_ACCOUNT} on one account,"
+        f" within {minutes:g} minutes, more are refused.",
         f"One-time links work once, for {hours:g} hours,",
         f"A password has at least {SHORTEST_PASSWORD} characters.",
     ):

@@ -221,10 +221,11 @@ def render_sessions_panel(user: User) -> str:
     )
 
 
-def describe_deletion(user: User) -> str:
+def describe_deletion(user: User) -> str | None:
     number = len(list_sessions(user.id, settings()))
-    devices = ngettext("%(num)s signed-in device.", "%(num)s signed-in devices.", number)
-    return devices + (" " + gettext("One open link to set a password.") if has_open_link(user) else "")
+    devices = ngettext("%(num)s signed-in device.", "%(num)s signed-in devices.", number) if number else ""
+    link = gettext("One open link to set a password.") if has_open_link(user) else ""
+    return f"{devices} {link}".strip() or None
 
 
 def _devices(user_id: int) -> list[dict[str, Any]]:
