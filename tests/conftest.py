@@ -23,7 +23,7 @@ from webapp.access.permissions import Role
 from webapp.config import Settings
 from webapp.db import get_session, init_db
 from webapp.extensions import Base, sqla
-from webapp.users.models import User
+from webapp.users.models import TOTALS, User
 from webapp.users.passwords import hash_password
 
 PASSWORD = "orchard lantern velvet"
@@ -116,6 +116,7 @@ def empty_tables(app: Flask) -> None:
         else:
             for table in reversed(Base.metadata.sorted_tables):
                 connection.execute(table.delete())
+            connection.execute(TOTALS.delete())  # the triggers of users have written to it
             connection.execute(text("DELETE FROM sqlite_sequence"))
 
 
@@ -239,11 +240,15 @@ def read_user(app: Flask, user_id: int) -> User | None:
 
 
 def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table, for "nothing was changed"; when a device was last seen aside."""
+    """Every row of every table, for "nothing was changed".
+
+    But for when a device was last seen, and for the totals, which are an account of the users and not what
+    they sum up to.
+    """
     with app.app_context():
         session = get_session()
         return {
             name: sorted(tuple(row) for row in session.execute(table.select()).all())
             for name, table in Base.metadata.tables.items()
-            if name != "sessions"
+            if name not in {"sessions", TOTALS.name}
         }

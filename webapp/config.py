@@ -43,6 +43,7 @@ class Settings:
     max_content_length: int = 2 * 1024 * 1024
     database_pool_size: int = 10
     database_timeout_seconds: int = 20
+    read_timeout_seconds: int = 5
     time_zone: str = "UTC"
     bind: str = "127.0.0.1:8000"
     web_workers: int = 2
@@ -76,6 +77,7 @@ class Settings:
             max_content_length=read.integer("MAX_CONTENT_LENGTH", 2 * 1024 * 1024, 10_000, 2**30),
             database_pool_size=read.integer("DATABASE_POOL_SIZE", 10, 1, 1000),
             database_timeout_seconds=read.integer("DATABASE_TIMEOUT_SECONDS", 20, 1, 600),
+            read_timeout_seconds=read.integer("READ_TIMEOUT_SECONDS", 5, 1, 600),
             time_zone=read.time_zone("TIME_ZONE", "UTC"),
             bind=read.bind(),
             web_workers=read.integer("WEB_WORKERS", 2, 1, 64),

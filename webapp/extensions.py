@@ -9,8 +9,10 @@ from typing import Any
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Text
+from sqlalchemy import BigInteger, Computed, DateTime, Dialect, Integer, MetaData, Table, Text
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.types import TypeDecorator
 
 # Postgres reports a broken constraint by name, so every constraint has one, the same on both databases.
@@ -27,11 +29,34 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
 
 
+def table_of(model: type[Base]) -> Table:
+    """The table of a model, for statements on columns instead of entities."""
+    table = model.__table__
+    assert isinstance(table, Table)  # noqa: S101 - the mapper's type allows for joins, which no model of ours is
+    return table
+
+
 # SQLite only grows 64-bit row ids by itself for a column declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 # Both databases compare folded text by code point, so that they sort alike.
 FoldedText = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Generated(Computed):
+    """A column that the database computes from others of its row.
+
+    Stored on Postgres, which indexes no other; virtual on SQLite, which adds no other to a table.
+    """
+
+    def __init__(self, sqltext: str) -> None:
+        super().__init__(sqltext, persisted=True)
+
+
+@compiles(Generated, "sqlite")
+def _virtual(element: Generated, compiler: DDLCompiler, **_options: Any) -> str:
+    text = compiler.sql_compiler.process(element.sqltext, include_table=False, literal_binds=True)
+    return f"GENERATED ALWAYS AS ({text}) VIRTUAL"
 
 
 class UtcDateTime(TypeDecorator[datetime]):

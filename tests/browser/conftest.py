@@ -19,11 +19,11 @@ from tests.browser.desk import Desk
 from tests.conftest import make_settings, user_maker
 from tests.serving import serve
 from webapp import create_app
-from webapp.cli.database import add_people
-from webapp.cli.names import generate_people
+from webapp.cli.crowd import Crowd
 from webapp.db import init_db
 from webapp.extensions import sqla
 from webapp.users.models import User
+from webapp.users.services import load_users
 
 PEOPLE = 150
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
@@ -40,8 +40,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, hashed_password: str) -> Iter
     app = create_app(settings)
     with app.app_context():
         init_db()
-        for _ in add_people(generate_people(PEOPLE, seed=1, until=UNTIL)):
-            pass
+        for rows in Crowd(PEOPLE, seed=1, until=UNTIL).rows():
+            load_users(rows)
     with serve({"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key}) as server:
         yield Desk(server.url, app, user_maker(app, hashed_password))
     with app.app_context():

@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import text
 
 from tests.conftest import MakeUser, make_settings, read_tables
 from tests.visitor import Visitor
 from webapp import create_app
 from webapp.access.permissions import Role
+from webapp.db import get_session
 from webapp.extensions import sqla
+from webapp.listing.maintenance import find_faults
+from webapp.users.queries import LISTING
 
 Run = Callable[..., Result]
 
@@ -57,6 +61,7 @@ def test_making_the_tables_again_keeps_what_is_in_them(app: Flask, make_user: Ma
     "command",
     [
         ("seed", "--count", "5"),
+        ("reindex",),
         ("create-admin", "--email", "ann@example.org"),
         ("users", "list"),
         ("users", "create", "--email", "ann@example.org"),
@@ -131,3 +136,18 @@ def test_a_demo_is_ready_to_be_used_and_safe_to_repeat(
     assert again.exit_code == 0
     assert found[2] not in again.output
     assert len(read_tables(empty_app)["users"]) == 26
+
+
+def test_a_reindex_makes_anew_what_was_spoilt(file_app: Flask, make_user: MakeUser) -> None:
+    run(file_app, "seed", "--count", "30")
+    with file_app.app_context():
+        with sqla.engine.begin() as connection:
+            connection.execute(text("INSERT INTO users_totals (segment, amount) VALUES ('#mi', 7)"))
+            connection.execute(text("DROP INDEX ix_users_by_email"))
+        assert list(find_faults(get_session(), LISTING)) == ["ix_users_by_email is missing."]
+    result = run(file_app, "reindex")
+    assert result.exit_code == 0, result.output
+    assert "Making ix_users_by_email" in result.output
+    assert result.output.endswith("All indexes, totals and searches are made anew.\n")
+    with file_app.app_context():
+        assert list(find_faults(get_session(), LISTING)) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from tests.cli.test_database import run
 from tests.conftest import PASSWORD, make_settings
@@ -136,3 +137,18 @@ def test_on_postgres_the_server_is_asked_too(build: Build, postgres_url: str) ->
     result = run(app, "doctor")
     assert "The database user is a superuser." in result.output
     assert "SQLite" not in result.output
+
+
+def test_an_index_that_is_missing_and_a_total_that_is_wrong_are_serious(build: Build) -> None:
+    app = build()
+    with app.app_context(), sqla.engine.begin() as connection:
+        connection.execute(text("INSERT INTO users_totals (segment, amount) VALUES ('#aa', 1)"))
+    result = run(app, "doctor")
+    assert result.exit_code == 1
+    assert "The total of #aa is 1 too high." in result.output
+    assert "flask --app wsgi reindex" in result.output
+    assert run(app, "reindex").exit_code == 0
+    assert run(app, "doctor").exit_code == 0
+    with app.app_context(), sqla.engine.begin() as connection:
+        connection.execute(text("DROP INDEX ix_users_by_name"))
+    assert "ix_users_by_name is missing." in run(app, "doctor").output

@@ -21,7 +21,7 @@ from webapp.listing.keyset import (
     encode_cursor,
 )
 from webapp.listing.page import PageRequest, paginate
-from webapp.users.queries import UserFilters, list_users
+from webapp.users.queries import LISTING, select_users
 
 quick = settings(max_examples=60, deadline=None)
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=254)
@@ -150,6 +150,6 @@ def test_a_time_that_is_none_is_refused(key: str) -> None:
 )
 def test_whatever_decodes_the_database_can_be_asked(context: Flask, where: str, sort: str, key: str) -> None:
     request = PageRequest(sort=sort, **{where: seal([sort, key, LARGEST_ID, LARGEST_ID])})  # type: ignore[arg-type]
-    page = paginate(get_session(), list_users(UserFilters()), request)
+    page = paginate(get_session(), LISTING, select_users(), request)
     assert not page.had_bad_cursor
     assert list(page.rows) == []

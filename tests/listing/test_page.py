@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import pytest
@@ -15,14 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from tests.listing.test_search import oracle
+from tests.listing.ways import TUNED, forced, ways
+from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
+from webapp.listing.counting import MOST_COUNTED
+from webapp.listing.definition import Selection
 from webapp.listing.page import FURTHEST_ROW, LAST, Page, PageRequest, paginate
 from webapp.users.models import User
-from webapp.users.queries import SORTS, UserFilters, list_users
+from webapp.users.queries import LISTING, SORTS, STATUSES, select_users
 from webapp.users.services import insert_users
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
 ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
 each_order = pytest.mark.parametrize("order", ORDERS)
 slow = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -35,28 +41,105 @@ class Person:
     full_name: str
     created_at: datetime
     last_sign_in_at: datetime | None
+    role: Role = Role.MEMBER
+    is_active: bool = True
+    hashed_password: str | None = None
 
 
-moments = st.integers(0, 2).map(lambda number: START + timedelta(microseconds=number))
+@dataclass(frozen=True)
+class Filters:
+    """What select_users() takes."""
+
+    words: tuple[str, ...] = ()
+    status: str | None = None
+    role: Role | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+    @property
+    def are_counted_to_the_end(self) -> bool:
+        return not self.words and self.created_from is self.created_before is None
+
+    def let_through(self, person: Person, email: str) -> bool:
+        """The oracle."""
+        has_status = {
+            None: True,
+            "active": person.is_active,
+            "invited": person.is_active and person.hashed_password is None,
+            "inactive": not person.is_active,
+        }
+        return (
+            oracle(f"{person.full_name} {email}", self.words)
+            and has_status[self.status]
+            and self.role in {None, person.role}
+            and (self.created_from is None or person.created_at >= self.created_from)
+            and (self.created_before is None or person.created_at < self.created_before)
+        )
+
+
+# On both sides of where a month and a year begin.
+moments = st.sampled_from(
+    [
+        START,
+        START,
+        START - INSTANT,
+        START + INSTANT,
+        datetime(2024, 2, 1, tzinfo=UTC) - INSTANT,
+        datetime(2024, 2, 1, tzinfo=UTC),
+        datetime(2025, 1, 1, tzinfo=UTC),
+    ]
+)
 people = st.builds(
     Person,
-    full_name=st.sampled_from(["", "Ann", "ann", "Bob", "Éva", "zoë", "漢", "🙂"]),
+    full_name=st.sampled_from(["", "Ann", "ann", "Ann Bo", "Bob", "Éva", "zoë", "漢", "🙂"]),
     created_at=moments,
     last_sign_in_at=st.none() | moments,
+    role=st.sampled_from([Role.MEMBER, Role.MEMBER, Role.MEMBER, Role.ADMINISTRATOR]),
+    is_active=st.sampled_from([True, True, False]),
+    hashed_password=st.none() | st.just("no hash"),
 )
-crowds = st.lists(people, max_size=13)
+words = st.sampled_from(["a", "b", "an", "ann", "bo", "eva", "漢", "🙂", "x.example", "@x", "nobody"])
+filters = st.just(Filters()) | st.builds(
+    Filters,
+    words=st.lists(words, max_size=2, unique=True).map(tuple),
+    status=st.sampled_from([None, None, *STATUSES]),
+    role=st.sampled_from([None, None, Role.MEMBER, Role.SUPPORT]),
+    created_from=st.none() | moments,
+    created_before=st.none() | moments,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whom there are, who is asked for, and how they are found: each page in the next one of the ways."""
+
+    crowd: list[Person]
+    filters: Filters = Filters()
+    ways: tuple[dict[str, int], ...] = (TUNED,)
+    most_counted: int = MOST_COUNTED
+
+
+plans = st.builds(
+    Plan,
+    crowd=st.lists(people, max_size=17),
+    filters=filters,
+    ways=st.lists(ways, min_size=1, max_size=3).map(tuple),
+    most_counted=st.sampled_from([MOST_COUNTED, MOST_COUNTED, 2]),
+)
 sizes = st.integers(1, 5)
 
 
 class World:
-    """The table, and beside it in Python what it holds: id → sort keys."""
+    """The table, and beside it in Python what it holds: id → sort keys of whom the filters let through."""
 
-    def __init__(self, crowd: list[Person]) -> None:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.all_ids: list[int] = []
         self.rows: dict[int, dict[str, Any]] = {}
         self._numbers = count(1)
-        self._next_id = 1
+        self._ways = cycle(plan.ways)
         self._clear()
-        for person in crowd:
+        for person in plan.crowd:
             self.add(person)
 
     @atomic
@@ -64,21 +147,23 @@ class World:
         get_session().execute(delete(User))
 
     def add(self, person: Person) -> None:
-        row_id, number = self._next_id, next(self._numbers)
-        self._next_id += 1
-        email = f"{'ab'[number % 2]}{number}@x.example"
+        row_id = next(self._numbers)
+        email = f"{'ab'[row_id % 2]}{row_id}@x.example"
         insert_users([{"id": row_id, "email": email, **vars(person)}])
-        self.rows[row_id] = {
-            "name": {"Éva": "eva", "zoë": "zoe"}.get(person.full_name, person.full_name.lower()) or email,
-            "email": email,
-            "created_at": person.created_at,
-            "last_sign_in_at": person.last_sign_in_at or EPOCH,
-        }
+        self.all_ids.append(row_id)
+        if self.plan.filters.let_through(person, email):
+            self.rows[row_id] = {
+                "name": {"Éva": "eva", "zoë": "zoe"}.get(person.full_name, person.full_name.lower()) or email,
+                "email": email,
+                "created_at": person.created_at,
+                "last_sign_in_at": person.last_sign_in_at or EPOCH,
+            }
 
     @atomic
     def remove(self, row_id: int) -> None:
         get_session().execute(delete(User).where(User.id == row_id))
-        del self.rows[row_id]
+        self.all_ids.remove(row_id)
+        self.rows.pop(row_id, None)
 
     def ids(self, order: str) -> list[int]:
         """The oracle."""
@@ -88,11 +173,17 @@ class World:
         )
         return [row_id for _, row_id in pairs]
 
+    @property
+    def is_counted(self) -> bool:
+        return self.plan.filters.are_counted_to_the_end or len(self.rows) <= self.plan.most_counted
+
     def page(self, order: str, size: int, **where: Any) -> Page:
-        page = paginate(get_session(), list_users(UserFilters()), PageRequest(sort=order, size=size, **where))
+        with forced(next(self._ways), most_counted=self.plan.most_counted):
+            request = PageRequest(sort=order, size=size, **where)
+            page = paginate(get_session(), LISTING, select_users(**vars(self.plan.filters)), request)
         get_session().rollback()
-        assert page.count.value == len(self.rows)
-        assert page.count.is_exact
+        assert page.count.is_exact is self.is_counted
+        assert page.count.value == (len(self.rows) if self.is_counted else self.plan.most_counted)
         return page
 
 
@@ -102,11 +193,9 @@ def ids_of(page: Page) -> list[int]:
 
 @each_order
 @slow
-@given(crowd=crowds, size=sizes)
-def test_paging_forward_is_reading_the_sorted_list(
-    context: Flask, order: str, crowd: list[Person], size: int
-) -> None:
-    world = World(crowd)
+@given(plan=plans, size=sizes)
+def test_paging_forward_is_reading_the_sorted_list(context: Flask, order: str, plan: Plan, size: int) -> None:
+    world = World(plan)
     page = world.page(order, size)
     assert page.previous is None
     seen: list[int] = []
@@ -114,7 +203,7 @@ def test_paging_forward_is_reading_the_sorted_list(
         assert page.position == len(seen)
         assert (page.previous is None) is (not seen)
         seen += ids_of(page)
-        assert len(seen) <= len(crowd)  # and not round and round
+        assert len(seen) <= len(plan.crowd)  # and not round and round
         if page.next is None:
             break
         assert len(page.rows) == size
@@ -124,12 +213,12 @@ def test_paging_forward_is_reading_the_sorted_list(
 
 @each_order
 @slow
-@given(crowd=crowds, size=sizes)
+@given(plan=plans, size=sizes)
 def test_paging_backward_is_reading_it_from_its_end(
-    context: Flask, order: str, crowd: list[Person], size: int
+    context: Flask, order: str, plan: Plan, size: int
 ) -> None:
     """The first page is always full, so it may show rows again that the second one showed."""
-    world = World(crowd)
+    world = World(plan)
     expected = world.ids(order)
     page = world.page(order, size, before=LAST)
     assert page.next is None
@@ -139,7 +228,7 @@ def test_paging_backward_is_reading_it_from_its_end(
         if start == 0:
             end = min(size, len(expected))
         assert ids_of(page) == expected[start:end]
-        assert page.position == start
+        assert page.position == (start if world.is_counted or start == 0 else None)
         assert (page.previous is None) is (start == 0)
         if page.previous is None:
             break
@@ -148,11 +237,9 @@ def test_paging_backward_is_reading_it_from_its_end(
 
 @each_order
 @slow
-@given(crowd=crowds, size=sizes)
-def test_a_page_and_back_again_is_the_same_page(
-    context: Flask, order: str, crowd: list[Person], size: int
-) -> None:
-    world = World(crowd)
+@given(plan=plans, size=sizes)
+def test_a_page_and_back_again_is_the_same_page(context: Flask, order: str, plan: Plan, size: int) -> None:
+    world = World(plan)
     page = world.page(order, size)
     while page.next is not None:
         following = world.page(order, size, after=page.next)
@@ -164,11 +251,9 @@ def test_a_page_and_back_again_is_the_same_page(
 
 @each_order
 @slow
-@given(crowd=crowds, size=sizes, number=st.integers(1, 15))
-def test_a_numbered_page_is_a_slice(
-    context: Flask, order: str, crowd: list[Person], size: int, number: int
-) -> None:
-    world = World(crowd)
+@given(plan=plans, size=sizes, number=st.integers(1, 15))
+def test_a_numbered_page_is_a_slice(context: Flask, order: str, plan: Plan, size: int, number: int) -> None:
+    world = World(plan)
     start = (number - 1) * size
     page = world.page(order, size, number=number)
     expected = world.ids(order)
@@ -188,16 +273,16 @@ changes = st.lists(
 @each_order
 @pytest.mark.parametrize("is_forward", [True, False], ids=["forward", "backward"])
 @slow
-@given(crowd=crowds, size=sizes, changes=changes)
+@given(plan=plans, size=sizes, changes=changes)
 def test_changes_between_pages_repeat_no_row_and_skip_none(
     context: Flask,
     order: str,
     is_forward: bool,
-    crowd: list[Person],
+    plan: Plan,
     size: int,
     changes: list[tuple[int | None, Person | None]],
 ) -> None:
-    world = World(crowd)
+    world = World(plan)
     staying = set(world.rows)
     page = world.page(order, size, before=None if is_forward else LAST)
     seen = ids_of(page) if is_forward else ids_of(page)[::-1]
@@ -206,8 +291,8 @@ def test_changes_between_pages_repeat_no_row_and_skip_none(
         gone, come = next(steps, (None, None))
         edge = ids_of(page)[-1 if is_forward else 0]
         place = (world.rows[edge][order.removeprefix("-")], edge)
-        if gone is not None and world.rows:
-            row_id = world.ids(order)[gone % len(world.rows)]
+        if gone is not None and world.all_ids:
+            row_id = world.all_ids[gone % len(world.all_ids)]
             world.remove(row_id)
             staying.discard(row_id)
         if come is not None:
@@ -222,7 +307,7 @@ def test_changes_between_pages_repeat_no_row_and_skip_none(
         shown = ids_of(page) if is_forward else ids_of(page)[::-1]
         assert shown == expected[:size]
         seen += shown
-        assert len(seen) <= len(crowd) + len(changes)
+        assert len(seen) <= len(plan.crowd) + len(changes)
     assert [row_id for row_id in seen if seen.count(row_id) > 1] == []
     in_order = world.ids(order) if is_forward else world.ids(order)[::-1]
     assert [row_id for row_id in seen if row_id in staying] == [
@@ -244,7 +329,7 @@ def person(name: str = "Ann") -> Person:
 
 @pytest.mark.parametrize("where", ["after", "before"])
 def test_a_cursor_works_on_when_its_row_is_gone(context: Flask, where: str) -> None:
-    world = World([person() for _ in range(6)])
+    world = World(Plan([person()] * 6))
     middle = world.page("name", 2, number=2)
     cursor, edge = (middle.next, 4) if where == "after" else (middle.previous, 3)
     world.remove(edge)
@@ -253,7 +338,7 @@ def test_a_cursor_works_on_when_its_row_is_gone(context: Flask, where: str) -> N
 
 
 def test_when_all_after_it_is_gone_the_last_page_is_shown(context: Flask) -> None:
-    world = World([person() for _ in range(4)])
+    world = World(Plan([person()] * 4))
     cursor = world.page("name", 2).next
     world.remove(3)
     world.remove(4)
@@ -263,7 +348,7 @@ def test_when_all_after_it_is_gone_the_last_page_is_shown(context: Flask) -> Non
 
 @pytest.mark.parametrize("number", [2, 3, FURTHEST_ROW, 10**18])
 def test_a_page_past_the_end_is_flagged(context: Flask, number: int) -> None:
-    world = World([person()])
+    world = World(Plan([person()]))
     page = world.page("name", 20, number=number)
     assert page.is_past_end
     assert list(page.rows) == []
@@ -271,7 +356,7 @@ def test_a_page_past_the_end_is_flagged(context: Flask, number: int) -> None:
 
 
 def test_the_first_page_of_nothing_is_not_past_its_end(context: Flask) -> None:
-    world = World([])
+    world = World(Plan([]))
     for where in ({}, {"number": 1}, {"before": LAST}):
         page = world.page("name", 20, **where)
         assert (list(page.rows), page.is_past_end, page.next, page.previous) == ([], False, None, None)
@@ -282,21 +367,39 @@ def test_the_first_page_of_nothing_is_not_past_its_end(context: Flask) -> None:
 def test_a_cursor_of_another_sort_leads_to_the_first_page_and_says_so(
     context: Flask, where: str, sort: str
 ) -> None:
-    world = World([person() for _ in range(3)])
+    world = World(Plan([person()] * 3))
     page = world.page(sort, 2, **{where: world.page("name", 2).next})
     assert page.had_bad_cursor
     assert ids_of(page) == world.ids(sort)[:2]
     assert page.position == 0
 
 
-@pytest.mark.parametrize("where", [{}, {"number": 2}, {"before": LAST}, "after", "before"], ids=str)
-def test_a_page_takes_two_queries(
-    context: Flask, count_queries: Callable[[], AbstractContextManager[list[str]]], where: Any
+@pytest.mark.parametrize(
+    "filters", [Filters(), Filters(status="active", role=Role.MEMBER)], ids=["all", "some"]
+)
+@pytest.mark.parametrize(
+    ("where", "queries"),
+    [({}, 2), ({"before": LAST}, 2), ("after", 2), ("before", 2), ({"number": 2}, 3)],
+    ids=str,
+)
+def test_a_page_takes_two_queries_and_a_numbered_one_a_third_that_counts_rows_off(
+    context: Flask,
+    count_queries: Callable[[], AbstractContextManager[list[str]]],
+    filters: Filters,
+    where: Any,
+    queries: int,
 ) -> None:
-    world = World([person() for _ in range(6)])
+    world = World(Plan([person()] * 6, filters))
     middle = world.page("name", 2, number=2)
     if isinstance(where, str):
         where = {where: middle.next if where == "after" else middle.previous}
     with count_queries() as statements:
         assert len(world.page("name", 2, **where).rows) == 2
-    assert len(statements) == 2
+    assert len(statements) == queries
+
+
+def test_what_is_listed_is_what_was_selected(context: Flask) -> None:
+    """Selecting is part of listing, so a selection of nobody is an empty page and no error."""
+    world = World(Plan([person()] * 3))
+    page = paginate(get_session(), LISTING, Selection(segments=frozenset()), PageRequest(sort="name"))
+    assert (list(page.rows), page.count.value, len(world.rows)) == ([], 0, 3)

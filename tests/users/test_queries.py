@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,17 +13,20 @@ from tests.conftest import MakeUser
 from webapp.access.permissions import Role
 from webapp.db import get_session
 from webapp.errors import NotFound
+from webapp.listing.counting import Count
+from webapp.listing.definition import Selection
 from webapp.listing.page import PageRequest, paginate
 from webapp.users.models import User
 from webapp.users.queries import (
+    LISTING,
     SORTS,
-    UserFilters,
+    STATUSES,
     count_users,
     find_highest_id,
     find_user_by_email,
     get_user,
     has_administrator,
-    list_users,
+    select_users,
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,6 +53,7 @@ def people(make_user: MakeUser) -> list[User]:
             email=f"user{9 - number}@example.org",
             role=roles[number % 4],
             is_active=number % 3 != 0,
+            hashed_password="no hash" if number % 5 else None,
             created_at=START + timedelta(days=number // 2),
             last_sign_in_at=START + timedelta(hours=number) if number % 2 else None,
         )
@@ -56,42 +61,48 @@ def people(make_user: MakeUser) -> list[User]:
     ]
 
 
-def listed(filters: UserFilters, sort: str = "created_at") -> list[int]:
-    page = paginate(get_session(), list_users(filters), PageRequest(sort=sort, size=100))
-    assert page.count.value == len(page.rows)
+def listed(selection: Selection, sort: str = "created_at") -> list[int]:
+    page = paginate(get_session(), LISTING, selection, PageRequest(sort=sort, size=100))
+    assert page.count == Count(len(page.rows))
     return [row.id for row in page.rows]
+
+
+BELONGS: dict[str, Callable[[User], bool]] = {
+    "active": lambda user: user.is_active,
+    "invited": lambda user: user.is_active and user.is_invited,
+    "inactive": lambda user: not user.is_active,
+}
+
+
+def test_each_status_is_tried_here() -> None:
+    assert STATUSES.keys() == BELONGS.keys()
 
 
 @pytest.mark.parametrize(
     ("filters", "belongs"),
     [
-        (UserFilters(), lambda user: True),
-        (UserFilters(is_active=True), lambda user: user.is_active),
-        (UserFilters(is_active=False), lambda user: not user.is_active),
-        *((UserFilters(role=role), lambda user, role=role: user.role is role) for role in Role),
-        (UserFilters(words=("ann",)), lambda user: "ann" in user.full_name.lower()),
-        (UserFilters(words=("lee", "ann")), lambda user: user.full_name.lower() == "ann lee"),
-        (UserFilters(words=("user3@",)), lambda user: user.email.startswith("user3@")),
-        (UserFilters(words=("%_\\",)), lambda user: "%_\\" in user.full_name),
-        (UserFilters(words=("nobody",)), lambda user: False),
+        ({}, lambda user: True),
+        *(({"status": status}, belongs) for status, belongs in BELONGS.items()),
+        *(({"role": role}, lambda user, role=role: user.role is role) for role in Role),
+        ({"words": ("ann",)}, lambda user: "ann" in user.full_name.lower()),
+        ({"words": ("lee", "ann")}, lambda user: user.full_name.lower() == "ann lee"),
+        ({"words": ("user3@",)}, lambda user: user.email.startswith("user3@")),
+        ({"words": ("%_\\",)}, lambda user: "%_\\" in user.full_name),
+        ({"words": ("nobody",)}, lambda user: False),
+        ({"created_from": START + timedelta(days=2)}, lambda u: u.created_at >= START + timedelta(days=2)),
+        ({"created_before": START + timedelta(days=2)}, lambda u: u.created_at < START + timedelta(days=2)),
+        ({"created_from": START, "created_before": START}, lambda u: False),
+        ({"words": ("ann",), "created_from": START, "created_before": EPOCH}, lambda u: False),
         (
-            UserFilters(created_from=START + timedelta(days=2)),
-            lambda u: u.created_at >= START + timedelta(days=2),
-        ),
-        (
-            UserFilters(created_before=START + timedelta(days=2)),
-            lambda u: u.created_at < START + timedelta(days=2),
-        ),
-        (
-            UserFilters(words=("ann",), is_active=True, role=Role.AUDITOR),
+            {"words": ("ann",), "status": "active", "role": Role.AUDITOR},
             lambda user: user.role is Role.AUDITOR and user.is_active and "ann" in user.full_name.lower(),
         ),
     ],
 )
 def test_a_filter_finds_exactly_whom_it_means(
-    context: Flask, people: list[User], filters: UserFilters, belongs: Callable[[User], bool]
+    context: Flask, people: list[User], filters: dict[str, Any], belongs: Callable[[User], bool]
 ) -> None:
-    assert sorted(listed(filters)) == [user.id for user in people if belongs(user)]
+    assert sorted(listed(select_users(**filters))) == [user.id for user in people if belongs(user)]
 
 
 KEYS: dict[str, Callable[[User], object]] = {
@@ -112,8 +123,8 @@ def test_a_sort_orders_by_its_key_and_then_by_id(context: Flask, people: list[Us
         return KEYS[sort](user), user.id
 
     ordered = [user.id for user in sorted(people, key=key)]
-    assert listed(UserFilters(), sort) == ordered
-    assert listed(UserFilters(), f"-{sort}") == ordered[::-1]
+    assert listed(select_users(), sort) == ordered
+    assert listed(select_users(), f"-{sort}") == ordered[::-1]
 
 
 @pytest.mark.parametrize("user_id", [-1, 0, 1_000_000, 2**31, 2**63 - 1, 2**63, 10**100])

@@ -6,9 +6,9 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from webapp.cli.database import demo, init_database, seed
+    from webapp.cli.database import demo, init_database, reindex, seed
     from webapp.cli.doctor import doctor
     from webapp.cli.users import create_admin, users
 
-    for command in (init_database, seed, demo, doctor, create_admin, users):
+    for command in (init_database, seed, reindex, demo, doctor, create_admin, users):
         app.cli.add_command(command)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from itertools import islice
-from typing import Any
-
 import click
 from flask.cli import with_appcontext
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.cli.crowd import Crowd
 from webapp.cli.errors import say_errors
-from webapp.cli.names import Person, generate_people
 from webapp.db import init_db
-from webapp.extensions import utc_now
-from webapp.users.passwords import generate_password, hash_password
-from webapp.users.queries import count_users, find_highest_id, has_administrator
-from webapp.users.services import create_user, insert_users
+from webapp.listing.maintenance import drop_indexes, make_indexes, rebuild_indexes, settle
+from webapp.users.passwords import generate_password
+from webapp.users.queries import LISTING, count_users, find_highest_id, has_administrator
+from webapp.users.services import create_user, load_users
 
-ROWS_PER_TRANSACTION = 2_000  # about 50 ms: SQLite lets others write in between
+LISTINGS = (LISTING,)
+FEWEST_IN_BULK = 50_000  # from here on, indexes made at the end cost less than indexes kept up
 DEMO_USERS = 2_000
 DEMO_SEED = 2026
 DEMO_EMAIL = "admin@dossier.example"
@@ -45,11 +40,33 @@ def init_database() -> None:
 @say_errors
 def seed(count: int, seed_number: int) -> None:
     """Add made-up users with names of many languages."""
-    start = find_highest_id()
-    people = generate_people(count, seed=seed_number, until=_this_hour(), start=start)
-    with click.progressbar(length=count, label=f"Adding {count:,} users") as bar:
-        for added in add_people(people):
-            bar.update(added)
+    crowd = Crowd(count, seed=seed_number, start=find_highest_id())
+    is_bulk = count >= max(FEWEST_IN_BULK, count_users())
+    if is_bulk:
+        drop_indexes(LISTING)
+    try:
+        with click.progressbar(length=count, label=f"Adding {count:,} users") as bar:
+            for rows in crowd.rows_in_parallel() if is_bulk else crowd.rows():
+                load_users(rows)
+                bar.update(len(rows))
+    finally:  # also for what was added before an interruption
+        if is_bulk:
+            make_indexes(LISTING, tell_index)
+            settle(LISTING)
+
+
+@click.command("reindex")
+@with_appcontext
+@say_errors
+def reindex() -> None:
+    """Make the indexes, totals and searches of the lists anew; others can read meanwhile."""
+    for listing in LISTINGS:
+        rebuild_indexes(listing, tell_index)
+    click.echo("All indexes, totals and searches are made anew.")
+
+
+def tell_index(name: str) -> None:
+    click.echo(f"Making {name}")
 
 
 @click.command("demo")
@@ -72,34 +89,8 @@ def demo(address: str) -> None:
             actor=Actor.command_line(),
         )
     if count_users() == 1:
-        for _ in add_people(generate_people(DEMO_USERS, seed=DEMO_SEED, until=_this_hour())):
-            pass
+        for rows in Crowd(DEMO_USERS, seed=DEMO_SEED).rows():
+            load_users(rows)
     how = f"the password {password} (shown only now)" if password else "the password shown at the first run"
     lost = "" if password else " (lost? make password)"
     click.echo(f"Dossier: open {address} and sign in as {DEMO_EMAIL} with {how}{lost}")
-
-
-def add_people(people: Iterable[Person]) -> Iterator[int]:
-    """Insert them in short transactions; yields how many after each."""
-    # One hash of a secret nobody keeps: these accounts count as having a password, and none opens.
-    hashed = hash_password(secrets.token_urlsafe())
-    rest = iter(people)
-    while rows := [_row(person, hashed) for person in islice(rest, ROWS_PER_TRANSACTION)]:
-        yield insert_users(rows)
-
-
-def _row(person: Person, hashed: str) -> dict[str, Any]:
-    return {
-        "full_name": person.full_name,
-        "email": person.email,
-        "role": Role(person.role),
-        "is_active": person.is_active,
-        "hashed_password": hashed if person.has_password else None,
-        "created_at": person.created_at,
-        "updated_at": person.created_at,
-        "last_sign_in_at": person.last_sign_in_at,
-    }
-
-
-def _this_hour() -> datetime:
-    return utc_now().replace(minute=0, second=0, microsecond=0)

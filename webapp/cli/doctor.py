@@ -13,14 +13,18 @@ from flask.cli import with_appcontext
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.cli.database import LISTINGS
 from webapp.config import INSTANCE, LOCAL_HOSTS, Settings
 from webapp.db import engine, get_session
 from webapp.db.diagnosis import diagnose
+from webapp.db.session import lift_time_limit
+from webapp.listing.maintenance import find_faults
 from webapp.operations.health import find_problem
 from webapp.users.queries import has_administrator
 
 SQLITE_WITHOUT_RACE = (3, 51, 3)
 OLDEST_POSTGRES = 140_000
+REINDEX = "Run “flask --app wsgi reindex”."
 
 
 class Finding(NamedTuple):
@@ -77,6 +81,10 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             yield Finding(True, "The database is not ready.", problem)
             return
         yield from _check_sqlite(settings) if settings.is_sqlite else _check_postgres()
+        lift_time_limit(get_session())
+        for listing in LISTINGS:
+            for fault in find_faults(get_session(), listing):
+                yield Finding(True, f"A list may find too few or too many: {fault}", REINDEX)
         if not has_administrator():
             yield Finding(
                 True,

@@ -17,7 +17,7 @@ from webapp.listing.search import split_words
 from webapp.users import services
 from webapp.users.models import User
 from webapp.users.passwords import generate_password
-from webapp.users.queries import UserFilters, find_user_by_email, list_users
+from webapp.users.queries import LISTING, find_user_by_email, select_users
 
 ACTOR = Actor.command_line()
 ROLES = click.Choice([role.value for role in Role])
@@ -54,8 +54,9 @@ def users() -> None:
 @say_errors
 def list_all(search: str, role: str | None, is_active: bool | None, limit: int) -> None:
     """Print id, e-mail, role, status and name, separated by tabs."""
-    filters = UserFilters(words=split_words(search), role=Role(role) if role else None, is_active=is_active)
-    page = paginate(get_session(), list_users(filters), PageRequest(sort="email", size=limit))
+    status = None if is_active is None else "active" if is_active else "inactive"
+    selection = select_users(words=split_words(search), role=Role(role) if role else None, status=status)
+    page = paginate(get_session(), LISTING, selection, PageRequest(sort="email", size=limit))
     for row in page.rows:
         status = "active" if row.is_active else "inactive"
         click.echo("\t".join((str(row.id), row.email, row.role.value, status, row.full_name)))

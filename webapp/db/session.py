@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import select
+from math import inf
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 # Execution option: this transaction will write, so SQLite takes the write lock before its first read.
 WRITES = "dossier_writes"
 SQLITE_WAIT_SECONDS = 30
+READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
+DEADLINE = "dossier_deadline"  # in a connection's info: when SQLite's reading is to stop
+STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
 
 
@@ -39,9 +43,11 @@ def bind_database(app: Flask, settings: Settings) -> None:
     migrate.init_app(app, sqla, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     with app.app_context():
         if sqla.engine.dialect.name == "sqlite":
+            sqla.engine.update_execution_options(**{READ_SECONDS: settings.read_timeout_seconds})
             event.listen(sqla.engine, "connect", _prepare_sqlite_connection)
             event.listen(sqla.engine, "begin", _begin_sqlite)
         else:
+            sqla.engine.update_execution_options(**{WRITE_SECONDS: settings.database_timeout_seconds})
             event.listen(sqla.engine, "checkin", _note_return)
             event.listen(sqla.engine, "checkout", _ping_after_a_pause)
     app.after_request(_end_transaction)
@@ -59,6 +65,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             options["pool_size"] = settings.database_pool_size
         return options
     limit = settings.database_timeout_seconds * 1000
+    reading = settings.read_timeout_seconds * 1000  # @atomic gives a change more time
     return {
         "pool_size": settings.database_pool_size,
         # A read is one statement after another, each complete in itself: BEGIN and ROLLBACK around
@@ -69,7 +76,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "connect_args": {
             "connect_timeout": 5,
             "application_name": "dossier",
-            "options": f"-c timezone=UTC -c statement_timeout={limit} -c lock_timeout={limit // 2}"
+            "options": f"-c timezone=UTC -c statement_timeout={reading} -c lock_timeout={limit // 2}"
             f" -c idle_in_transaction_session_timeout={limit * 3}",
         },
     }
@@ -83,7 +90,7 @@ def sqlite_module() -> ModuleType:
         return importlib.import_module("sqlite3")
 
 
-def _prepare_sqlite_connection(connection: Any, _record: object) -> None:
+def _prepare_sqlite_connection(connection: Any, record: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",  # readers and the one writer do not wait for each other
@@ -94,14 +101,37 @@ def _prepare_sqlite_connection(connection: Any, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    info = record.info
+    info[DEADLINE] = inf
+    connection.set_progress_handler(lambda: monotonic() > info[DEADLINE], STEPS_PER_LOOK)
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITES, False):
+    options = connection.get_execution_options()
+    if options.get(WRITES, False):
+        connection.info[DEADLINE] = inf
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
         return
+    connection.info[DEADLINE] = monotonic() + options[READ_SECONDS]
     driver: Any = connection.connection.driver_connection
     driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
+
+
+def lift_time_limit(session: Session) -> None:
+    """Let this connection read for as long as it takes: for commands, where nobody waits for a page."""
+    connection = session.connection()
+    if is_sqlite(connection.engine):
+        connection.info[DEADLINE] = inf
+    else:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+
+
+def begin_writing(session: Session) -> None:
+    """Begin the transaction of a change."""
+    connection = session.connection(execution_options=write_options(sqla.engine))
+    seconds = connection.get_execution_options().get(WRITE_SECONDS)
+    if seconds is not None:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds}s'")
 
 
 def write_options(engine: Engine) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from webapp.db.session import get_session, write_options
+from webapp.db.session import begin_writing, get_session
 from webapp.errors import N_, Conflict, Stale
-from webapp.extensions import Base, sqla
+from webapp.extensions import Base
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,7 +76,7 @@ def _begin(session: Session) -> None:
         raise RuntimeError("rows were changed outside @atomic: move the change into a service")
     if session.in_transaction():
         session.rollback()
-    session.connection(execution_options=write_options(sqla.engine))
+    begin_writing(session)
 
 
 def _conflict(error: IntegrityError) -> Conflict | None:

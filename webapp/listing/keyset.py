@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, UnaryExpression, literal, tuple_
+from sqlalchemy import ColumnElement, UnaryExpression, bindparam, tuple_
 
 LONGEST_CURSOR = 4_000
 LARGEST_ID = 2**63 - 1
@@ -72,16 +72,19 @@ def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime])
 
 
 def order_by(
-    sort: SortKey, row_id: ColumnElement[int], *, descending: bool
-) -> tuple[UnaryExpression[Any], ...]:
+    key: ColumnElement[Any], row_id: ColumnElement[int], *, descending: bool
+) -> tuple[UnaryExpression[Any], UnaryExpression[Any]]:
     """Both columns the same way, so that one index on (key, id) serves both directions."""
     if descending:
-        return sort.column.desc(), row_id.desc()
-    return sort.column.asc(), row_id.asc()
+        return key.desc(), row_id.desc()
+    return key.asc(), row_id.asc()
 
 
-def beyond(sort: SortKey, row_id: ColumnElement[int], edge: Edge, *, descending: bool) -> ColumnElement[bool]:
-    """Rows that come after ``edge`` in the order of ``order_by`` (the edge row need not exist any more)."""
-    here = tuple_(sort.column, row_id)
-    there = tuple_(literal(edge.key, sort.column.type), literal(edge.id, row_id.type))
+def beyond(key: ColumnElement[Any], row_id: ColumnElement[int], *, descending: bool) -> ColumnElement[bool]:
+    """Rows that come after the edge in the order of ``order_by`` (the edge row need not exist any more).
+
+    The edge comes as the parameters ``edge_key`` and ``edge_id``.
+    """
+    here = tuple_(key, row_id)
+    there = tuple_(bindparam("edge_key", type_=key.type), bindparam("edge_id", type_=row_id.type))
     return here < there if descending else here > there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-from webapp.listing.search import fold_character, pattern_of
+from webapp.listing.search import SHORTEST_SUBSTRING, fold_character
 
 
 def mark_words(text: str, words: tuple[str, ...]) -> Markup:
@@ -32,7 +32,7 @@ def _find_spans(text: str, words: tuple[str, ...]) -> list[tuple[int, int]]:
     haystack = "".join(folded)
     spans: list[tuple[int, int]] = []
     for word in words:
-        pattern = pattern_of(word)
+        pattern = word if len(word) >= SHORTEST_SUBSTRING else f" {word}"
         at = haystack.find(pattern)
         while at >= 0:
             end = at + len(pattern) - 1

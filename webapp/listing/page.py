@@ -1,34 +1,29 @@
-"""A Listing (a Select and its named sorts) → paginate() → a Page.
+"""A Listing and a Selection of its rows → paginate() → a Page.
 
 Pages are found by key, not by counting rows off: the first, the last and any page after or before
-a known row cost the same. ``page=N`` counts rows off (OFFSET) and is there for jumping.
+a known row cost the same. ``page=N`` counts rows off and is there for jumping; from the middle on it
+counts from the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
+from webapp.listing.choosing import Finder, Slice
 from webapp.listing.counting import Count
-from webapp.listing.keyset import BadCursor, Edge, SortKey, beyond, decode_cursor, encode_cursor, order_by
-from webapp.listing.types import AnyRow, AnySelect
+from webapp.listing.definition import Listing, Selection
+from webapp.listing.keyset import BadCursor, Edge, decode_cursor, encode_cursor
+from webapp.listing.postgres import PostgresFinder
+from webapp.listing.sqlite import SQLiteFinder
+from webapp.listing.types import AnyRow
 
 PAGE_SIZES = (20, 50, 100, 200)
 LAST = "end"  # before=end is the last page
 FURTHEST_ROW = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What can be listed: the columns and filters, and the sorts that exist (only where an index does)."""
-
-    statement: AnySelect
-    row_id: ColumnElement[int]
-    sorts: Mapping[str, SortKey]
-    count: Callable[[Session], Count]
+FINDERS: dict[str, type[Finder]] = {"sqlite": SQLiteFinder, "postgresql": PostgresFinder}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +55,22 @@ class Page:
     had_bad_cursor: bool = False
 
 
-def paginate(session: Session, listing: Listing, request: PageRequest) -> Page:
-    """Run the list and its count; two queries, one more when a page turned out to lie past an end."""
-    return _Paging(session, listing, request).run()
+def paginate(session: Session, listing: Listing, selection: Selection, request: PageRequest) -> Page:
+    """Find the page and the count: two queries where no search and no range is asked for, else a few more."""
+    return _Paging(session, listing, selection, request).run()
 
 
 class _Paging:
     """One call of paginate(): what all its steps need to know."""
 
-    def __init__(self, session: Session, listing: Listing, request: PageRequest) -> None:
-        self.session = session
-        self.listing = listing
+    def __init__(
+        self, session: Session, listing: Listing, selection: Selection, request: PageRequest
+    ) -> None:
         self.request = request
+        self.sort = request.sort.removeprefix("-")
         self.descending = request.sort.startswith("-")
-        self.sort = listing.sorts[request.sort.removeprefix("-")]
-        self.count = listing.count(session)
+        self.key_type = listing.sorts[self.sort].type
+        self.finder = FINDERS[session.get_bind().dialect.name](session, listing, selection)
 
     def run(self) -> Page:
         request = self.request
@@ -92,12 +88,24 @@ class _Paging:
         return self._page(self._fetch(), position=0)
 
     def _decode(self, text: str) -> Edge:
-        return decode_cursor(text, sort=self.request.sort, key_type=self.sort.type)
+        return decode_cursor(text, sort=self.request.sort, key_type=self.key_type)
 
     def _numbered(self, number: int) -> Page:
         offset = (number - 1) * self.request.size
-        rows = self._fetch(offset=offset) if offset <= FURTHEST_ROW else []
+        if offset > FURTHEST_ROW:
+            return self._page([], position=offset, is_past_end=True)
+        count = self.finder.count
+        if count.is_exact and count.value // 2 < offset < count.value:
+            rows = self._numbered_from_end(offset, count.value)
+        else:
+            rows = self._fetch(offset=offset)
         return self._page(rows, position=offset, is_past_end=not rows and number > 1)
+
+    def _numbered_from_end(self, offset: int, total: int) -> Sequence[AnyRow]:
+        """Count off from the nearer end."""
+        first_of_next = max(0, total - offset - self.request.size - 1)
+        size = min(self.request.size + 1, total - offset)
+        return self._fetch(offset=first_of_next, backward=True, limit=size)[::-1]
 
     def _after(self, edge: Edge) -> Page:
         position = None if edge.position is None else edge.position + 1
@@ -117,21 +125,22 @@ class _Paging:
         rows = self._fetch(backward=True)
         more = len(rows) > self.request.size
         rows = rows[: self.request.size][::-1]
-        position = max(0, self.count.value - len(rows)) if self.count.is_exact else None
+        position = max(0, self.finder.count.value - len(rows)) if self.finder.count.is_exact else None
         return self._page(rows, position=position if more else 0, has_previous=more, has_next=False)
 
     def _fetch(
-        self, *, edge: Edge | None = None, backward: bool = False, offset: int = 0
+        self, *, edge: Edge | None = None, backward: bool = False, offset: int = 0, limit: int | None = None
     ) -> Sequence[AnyRow]:
         """One row more than the page holds tells whether there is another page."""
-        listing, descending = self.listing, self.descending is not backward
-        statement = listing.statement.add_columns(self.sort.column.label("sort_key"))
-        statement = statement.order_by(*order_by(self.sort, listing.row_id, descending=descending))
-        if edge is not None:
-            statement = statement.where(beyond(self.sort, listing.row_id, edge, descending=descending))
-        if offset:
-            statement = statement.offset(offset)
-        return self.session.execute(statement.limit(self.request.size + 1)).all()
+        return self.finder.fetch(
+            Slice(
+                sort=self.sort,
+                descending=self.descending is not backward,
+                limit=limit or self.request.size + 1,
+                edge=edge,
+                offset=offset,
+            )
+        )
 
     def _page(
         self,
@@ -148,13 +157,17 @@ class _Paging:
         if has_previous is None:
             has_previous = bool(position)
         rows = rows[: self.request.size]
-        if position is not None and self.count.is_exact and position + len(rows) > self.count.value:
+        if (
+            position is not None
+            and self.finder.count.is_exact
+            and position + len(rows) > self.finder.count.value
+        ):
             position = None  # rows came or went since the cursor was made
         last_position = None if position is None else position + len(rows) - 1
         return Page(
             rows=rows,
             size=self.request.size,
-            count=self.count,
+            count=self.finder.count,
             position=position,
             next=self._cursor(rows[-1], last_position) if rows and has_next else None,
             previous=self._cursor(rows[0], position) if rows and has_previous else None,

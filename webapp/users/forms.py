@@ -23,10 +23,11 @@ from wtforms.validators import Optional
 
 from webapp.access.permissions import ROLE_LABELS, Role
 from webapp.errors import N_
+from webapp.listing.definition import Selection
 from webapp.listing.page import FURTHEST_ROW, PAGE_SIZES, PageRequest
 from webapp.listing.search import LONGEST_QUERY, split_words
 from webapp.users import rules
-from webapp.users.queries import SORTS, UserFilters
+from webapp.users.queries import SORTS, select_users
 from webapp.web.forms import Form, VersionField, follows
 from webapp.web.language import gettext
 from webapp.web.times import end_of_day, start_of_day
@@ -129,13 +130,12 @@ class UserFilterForm(Form):
         if field.data is not None and not 1 <= field.data <= FURTHEST_ROW:
             raise ValidationError(gettext("Pages are counted from 1."))
 
-    def filters(self) -> UserFilters:
+    def selection(self) -> Selection:
         """Days are the person's own: from its first moment to its last where he is."""
         first, last = self.created_from.data, self.created_to.data
-        return UserFilters(
+        return select_users(
             words=split_words(self.q.data or ""),
-            is_active=self.status.data != "inactive" if self.status.data else None,
-            is_invited=True if self.status.data == "invited" else None,
+            status=self.status.data or None,
             role=Role(self.role.data) if self.role.data else None,
             created_from=start_of_day(first) if first else None,
             created_before=end_of_day(last) if last else None,

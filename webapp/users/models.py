@@ -14,16 +14,27 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, Unmapped, mapped_column, unmapped_column, validates
 
 from webapp.access.permissions import Role
 from webapp.errors import N_
-from webapp.extensions import Base, BigId, FoldedText, UtcDateTime, utc_now
+from webapp.extensions import Base, BigId, FoldedText, Generated, UtcDateTime, table_of, utc_now
+from webapp.listing.definition import totals_table
 from webapp.listing.search import fold, searchable
 from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, email_key
 
 # Text with a CHECK of our own: adding a role is then a plain migration on both databases.
 RoleText = Enum(Role, native_enum=False, create_constraint=False, length=16, values_callable=list)
+
+SegmentText = String(3).with_variant(String(3, collation="C"), "postgresql")
+# Role and status in three characters, computed by the database from the other columns: each filter of
+# the list is a union of segments, which the indexes below begin with.
+ROLE_LETTERS = {Role.MEMBER: "m", Role.AUDITOR: "u", Role.SUPPORT: "s", Role.ADMINISTRATOR: "a"}
+STATUS_LETTERS = {"active": "a", "invited": "i", "inactive": "x"}
+SEGMENT = (
+    "'#' || CASE role WHEN 'member' THEN 'm' WHEN 'auditor' THEN 'u' WHEN 'support' THEN 's' ELSE 'a' END"
+    " || CASE WHEN NOT is_active THEN 'x' WHEN hashed_password IS NULL THEN 'i' ELSE 'a' END"
+)
 
 # "Never" sorts before any time, and is no NULL: NULLs would need an OR in every page's predicate.
 NEVER = literal_column("'1970-01-01 00:00:00.000000'", UtcDateTime())
@@ -63,8 +74,10 @@ class User(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
+    # The list reads the segment as a column; as an attribute it would cost a query after each change.
+    segment: Unmapped[str] = unmapped_column(SegmentText, Generated(SEGMENT))
 
-    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy reads it so
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
     @validates("email", "full_name")
     def _derive_keys(self, name: str, value: str) -> str:
@@ -97,9 +110,31 @@ def derive_keys(*, full_name: str, email: str) -> dict[str, str]:
     }
 
 
-Index("ix_users_name_key_id", User.name_key, User.id)
-Index("ix_users_created_at_id", User.created_at, User.id)
-Index("ix_users_last_sign_in_at_id", func.coalesce(User.last_sign_in_at, NEVER), User.id)
+def segment_of(role: Role, status: str) -> str:
+    """The segment of the users of that role and status (a key of STATUS_LETTERS)."""
+    return f"#{ROLE_LETTERS[role]}{STATUS_LETTERS[status]}"
+
+
+USERS = table_of(User)
+TOTALS = totals_table(Base.metadata, of="users")
+
+_c = USERS.c
+# Each sort's index holds created_at too, so that a period is checked without a look at the row; and that of
+# created_at holds the other sorts' keys, so that the rows of a period are sorted without one.
+Index("ix_users_by_name", _c.segment, _c.name_key, _c.id, _c.created_at)
+Index("ix_users_by_email", _c.segment, _c.email_key, _c.id, _c.created_at)
+Index(
+    "ix_users_by_created",
+    *(_c.segment, _c.created_at, _c.id),
+    *(_c.name_key, _c.email_key, _c.last_sign_in_at),
+)
+Index("ix_users_by_last_sign_in", _c.segment, func.coalesce(_c.last_sign_in_at, NEVER), _c.id, _c.created_at)
+Index(
+    "ix_users_search",
+    _c.search_text,
+    postgresql_using="gin",
+    postgresql_ops={"search_text": "gin_trgm_ops"},
+).ddl_if(dialect="postgresql")  # SQLite has the table users_search instead
 # Asked at every change of a role: who else could still let the others in.
 _IS_ADMINISTRATOR = text("role = 'administrator'")
-Index("ix_users_administrators", User.id, postgresql_where=_IS_ADMINISTRATOR, sqlite_where=_IS_ADMINISTRATOR)
+Index("ix_users_administrators", _c.id, postgresql_where=_IS_ADMINISTRATOR, sqlite_where=_IS_ADMINISTRATOR)

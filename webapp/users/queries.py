@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
 
 from webapp.access.permissions import Role
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
-from webapp.listing.counting import Count, count_rows
+from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
-from webapp.listing.page import Listing
-from webapp.listing.search import matches_words
-from webapp.listing.types import AnySelect
-from webapp.users.models import NEVER, User
+from webapp.listing.totals import read_totals
+from webapp.users.models import NEVER, ROLE_LETTERS, STATUS_LETTERS, TOTALS, USERS, User, segment_of
 from webapp.users.rules import email_key
 
 # The list works on columns, not on entities: building 50 User objects costs more than the query.
-_users = User.__table__.c
+_users = USERS.c
 
 SORTS = {
     "name": SortKey(_users.name_key, str),
@@ -28,61 +24,58 @@ SORTS = {
     "created_at": SortKey(_users.created_at, datetime),
     "last_sign_in_at": SortKey(func.coalesce(_users.last_sign_in_at, NEVER), datetime),
 }
+SEGMENTS = {(role, status): segment_of(role, status) for role in ROLE_LETTERS for status in STATUS_LETTERS}
+PARTS = Segments(_users.segment, tuple(SEGMENTS.values()), TOTALS)
 
-# What a row of the list shows.
-COLUMNS = (
-    _users.id,
-    _users.full_name,
-    _users.email,
-    _users.role,
-    _users.is_active,
-    _users.hashed_password.is_(None).label("is_invited"),
-    _users.created_at,
-    _users.last_sign_in_at,
+LISTING = Listing(
+    columns=(
+        _users.id,
+        _users.full_name,
+        _users.email,
+        _users.role,
+        _users.is_active,
+        _users.hashed_password.is_(None).label("is_invited"),
+        _users.created_at,
+        _users.last_sign_in_at,
+    ),
+    row_id=_users.id,
+    sorts=SORTS,
+    segments=PARTS,
+    search=SearchIndex(_users.search_text, "users_search"),
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserFilters:
-    """Which users to list; everything None or empty means all. Times are half-open: [from, before)."""
-
-    words: tuple[str, ...] = ()
-    is_active: bool | None = None
-    is_invited: bool | None = None
-    role: Role | None = None
-    created_from: datetime | None = None
-    created_before: datetime | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return self == UserFilters()
+# What the status filter offers → what it means. Whoever is inactive counts as that, invited or not.
+STATUSES = {
+    "active": frozenset({"active", "invited"}),
+    "invited": frozenset({"invited"}),
+    "inactive": frozenset({"inactive"}),
+}
 
 
-def list_users(filters: UserFilters) -> Listing:
-    """No SQL runs yet: give the listing to paginate()."""
-    statement = _filtered(select(*COLUMNS), filters)
-    counted = _filtered(select(_users.id), filters)
+def select_users(
+    *,
+    words: tuple[str, ...] = (),
+    status: str | None = None,
+    role: Role | None = None,
+    created_from: datetime | None = None,
+    created_before: datetime | None = None,
+) -> Selection:
+    """Which users to list; everything None or empty means all. ``status`` is a key of STATUSES.
 
-    def count(session: Session) -> Count:
-        return count_rows(session, counted, most=None) if filters.is_empty else count_rows(session, counted)
-
-    return Listing(statement=statement, row_id=_users.id, sorts=SORTS, count=count)
-
-
-def _filtered(statement: AnySelect, filters: UserFilters) -> AnySelect:
-    if filters.words:
-        statement = statement.where(matches_words(_users.search_text, filters.words))
-    if filters.is_active is not None:
-        statement = statement.where(_users.is_active.is_(filters.is_active))
-    if filters.is_invited is not None:
-        statement = statement.where(_users.hashed_password.is_(None) == filters.is_invited)
-    if filters.role is not None:
-        statement = statement.where(_users.role == filters.role)
-    if filters.created_from is not None:
-        statement = statement.where(_users.created_at >= filters.created_from)
-    if filters.created_before is not None:
-        statement = statement.where(_users.created_at < filters.created_before)
-    return statement
+    Times are half-open: [from, before).
+    """
+    segments = frozenset(
+        segment
+        for (of_role, of_status), segment in SEGMENTS.items()
+        if (role is None or role is of_role) and (status is None or of_status in STATUSES[status])
+    )
+    is_ranged = created_from is not None or created_before is not None
+    return Selection(
+        words=words,
+        segments=None if len(segments) == len(SEGMENTS) else segments,
+        range=Range("created_at", created_from, created_before) if is_ranged else None,
+    )
 
 
 def get_user(user_id: int) -> User:
@@ -118,7 +111,7 @@ def _able_administrators() -> Select[int]:
 
 
 def count_users() -> int:
-    return get_session().scalar(select(func.count()).select_from(User)) or 0
+    return sum(read_totals(get_session(), PARTS).values())
 
 
 def find_highest_id() -> int:

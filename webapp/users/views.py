@@ -36,17 +36,17 @@ def list_users() -> Response:
     form = UserFilterForm(request.args)
     if not form.validate():
         return _show_list(form, empty="bad_filters", status=422)
-    filters = form.filters()
+    selection = form.selection()
     started = perf_counter()
     try:
-        page = paginate(get_session(), queries.list_users(filters), form.page_request(request.args))
+        page = paginate(get_session(), queries.LISTING, selection, form.page_request(request.args))
     except DBAPIError as error:
         if diagnose(error) is not TOO_SLOW:
             raise
         return _show_list(form, empty="too_slow", status=503)
     took_ms = round((perf_counter() - started) * 1000)
     here = request.query_string.decode("ascii", "replace")
-    table = build_table(page, form, words=filters.words, here=here[:LONGEST_BACK], took_ms=took_ms)
+    table = build_table(page, form, words=selection.words, here=here[:LONGEST_BACK], took_ms=took_ms)
     notice, empty = None, None
     if page.had_bad_cursor:
         notice = gettext(

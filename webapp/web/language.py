@@ -49,6 +49,17 @@ def current_language() -> str:
     return language
 
 
+def _catalogue() -> NullTranslations:
+    """Of the present language; a page asks for it a hundred times."""
+    try:
+        found: NullTranslations = g.catalogue
+    except (AttributeError, RuntimeError):  # not asked yet, or no request to keep it for
+        found = translations(current_language())
+        if has_request_context():
+            g.catalogue = found
+    return found
+
+
 def _browsers_language() -> str:
     """The first one asked for that we have: "en-GB, fr" is English, which a plain best_match() overlooks."""
     asked = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
@@ -58,37 +69,38 @@ def _browsers_language() -> str:
 def forget_language() -> None:
     """Choose language and zone anew: the person has just signed in or changed his profile."""
     g.pop("language", None)
+    g.pop("catalogue", None)
     g.pop("clock", None)
     g.pop("zone", None)
 
 
 def gettext_in_html(message: str, **params: object) -> str:
     """For ``_()`` in templates: what is filled in is escaped, a plain text is left to autoescaping."""
-    translated = translations(current_language()).gettext(message)
+    translated = _catalogue().gettext(message)
     return escape(translated) % params if params else translated
 
 
 def ngettext_in_html(singular: str, plural: str, number: int, **params: object) -> Markup:
-    translated = translations(current_language()).ngettext(singular, plural, number)
+    translated = _catalogue().ngettext(singular, plural, number)
     return escape(translated) % {"num": number, **params}
 
 
 def raw_gettext(message: str) -> str:
     """For ``{% trans %}``, which fills in and escapes by itself."""
-    return translations(current_language()).gettext(message)
+    return _catalogue().gettext(message)
 
 
 def raw_ngettext(singular: str, plural: str, number: int) -> str:
-    return translations(current_language()).ngettext(singular, plural, number)
+    return _catalogue().ngettext(singular, plural, number)
 
 
 def gettext(message: str, **params: object) -> str:
-    translated = translations(current_language()).gettext(message)
+    translated = _catalogue().gettext(message)
     return translated % params if params else translated
 
 
 def ngettext(singular: str, plural: str, number: int, **params: object) -> str:
-    translated = translations(current_language()).ngettext(singular, plural, number)
+    translated = _catalogue().ngettext(singular, plural, number)
     return translated % {"num": number, **params}
 
 

@@ -1,0 +1,107 @@
+"""What the lists need in the database: all of it can be missing or wrong, is then found, and made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from webapp.db import atomic, get_session
+from webapp.db.session import is_sqlite
+from webapp.extensions import sqla
+from webapp.listing.counting import Count
+from webapp.listing.maintenance import drop_indexes, find_faults, make_indexes, rebuild_indexes
+from webapp.listing.page import PageRequest, paginate
+from webapp.users.queries import LISTING, select_users
+from webapp.users.services import insert_users
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+
+
+@pytest.fixture
+def people(file_app: Flask) -> Flask:
+    """A database of the test's own, for what is done here leaves traces in it."""
+    with file_app.app_context():
+        insert_users([{"full_name": f"Ann {n}", "email": f"ann{n}@x.example"} for n in range(30)])
+    return file_app
+
+
+def faults() -> list[str]:
+    found = list(find_faults(get_session(), LISTING))
+    get_session().rollback()
+    return found
+
+
+def found_by(word: str) -> Count:
+    count = paginate(get_session(), LISTING, select_users(words=(word,)), PageRequest(sort="name")).count
+    get_session().rollback()
+    return count
+
+
+@atomic
+def spoil(*statements: str) -> None:
+    for statement in statements:
+        get_session().execute(text(statement))
+
+
+def ignore(_name: str) -> None:
+    """Nobody is told."""
+
+
+def test_as_it_was_migrated_there_is_no_fault(people: Flask) -> None:
+    with people.app_context():
+        assert faults() == []
+        assert found_by("ann") == Count(30)
+
+
+def test_what_was_dropped_is_missed_by_name_and_made_again(people: Flask) -> None:
+    with people.app_context():
+        drop_indexes(LISTING)
+        missing = faults()
+        assert "users_totals_insert is missing." in missing
+        assert "ix_users_by_name is missing." in missing
+        insert_users([{"full_name": "Bob", "email": "bob@x.example"}])  # seen by no trigger
+        told: list[str] = []
+        make_indexes(LISTING, told.append)
+        assert "ix_users_by_name" in told
+        assert faults() == []
+        assert (found_by("bob"), found_by("ann")) == (Count(1), Count(30))
+
+
+@pytest.mark.parametrize("repair", [make_indexes, rebuild_indexes])
+def test_a_wrong_total_is_named_and_put_right(people: Flask, repair: Callable[..., None]) -> None:
+    with people.app_context():
+        spoil("INSERT INTO users_totals (segment, amount) VALUES ('#mi', 5)")
+        assert faults() == ["The total of #mi is 5 too high."]
+        spoil("INSERT INTO users_totals (segment, amount) VALUES ('#mi', -11)")
+        assert faults() == ["The total of #mi is 6 too low."] or is_sqlite(sqla.engine)
+        repair(LISTING, ignore)
+        assert faults() == []
+
+
+@on_sqlite
+def test_a_full_text_that_differs_from_its_table_is_found_and_made_anew(people: Flask) -> None:
+    with people.app_context():
+        spoil("DROP TRIGGER users_search_update", "UPDATE users SET search_text = '  zoe' WHERE id = 3")
+        assert "users_search_update is missing." in faults()
+        make_indexes(LISTING, ignore)
+        assert (found_by("zoe"), found_by("ann"), faults()) == (Count(1), Count(29), [])
+        spoil("INSERT INTO users_search (users_search) VALUES ('delete-all')")
+        assert faults() == ["The full text users_search differs from its table."]
+        rebuild_indexes(LISTING, ignore)
+        assert (found_by("zoe"), found_by("ann"), faults()) == (Count(1), Count(29), [])
+
+
+@on_postgres
+def test_an_index_that_was_never_finished_is_named(people: Flask) -> None:
+    with people.app_context():
+        spoil(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_users_by_name'::regclass",
+        )
+        assert faults() == ["ix_users_by_name was never finished."]
+        spoil("DROP INDEX ix_users_by_name")
+        rebuild_indexes(LISTING, ignore)
+        assert faults() == []

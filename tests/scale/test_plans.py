@@ -1,0 +1,75 @@
+"""Of 100,000 users no page of the list reads them all: the databases themselves say what they read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+from werkzeug.datastructures import MultiDict
+
+from bench.query import Sent, recorded
+from bench.workload import all_combinations
+from tests.scale.conftest import USERS
+from webapp.db import get_session
+from webapp.db.session import is_sqlite
+from webapp.extensions import sqla
+from webapp.listing.counting import MOST_COUNTED
+from webapp.listing.page import LAST, PageRequest, paginate
+from webapp.users.forms import UserFilterForm
+from webapp.users.queries import LISTING
+
+STRIDE = 5  # of more than a thousand combinations; it meets every search, filter and sort
+MOST_READ = 4 * (MOST_COUNTED + 1)  # rows, by one statement
+# A whole table or index is read, or the table of hits is searched without its index.
+FULL_SCAN = re.compile(r"SCAN (users|users_\d+)\b(?! VIRTUAL)")
+
+
+def send_all() -> Iterator[tuple[str, Sent]]:
+    """Every statement of the first and the last page of many lists."""
+    for number, combination in enumerate(all_combinations()):
+        if number % STRIDE:
+            continue
+        form = UserFilterForm(MultiDict(combination.query))
+        assert form.validate(), form.errors
+        request = PageRequest(sort=combination.sort, before=LAST if number % (2 * STRIDE) else None)
+        with recorded() as statements:
+            paginate(get_session(), LISTING, form.selection(), request)
+        get_session().rollback()
+        yield from ((combination.label, sent) for sent in statements)
+
+
+def test_no_statement_reads_the_whole_table(crowded_app: Flask) -> None:
+    with crowded_app.test_request_context():
+        number = 0
+        for label, sent in send_all():
+            number += 1
+            if is_sqlite(sqla.engine):
+                plan = explain("EXPLAIN QUERY PLAN ", sent)
+                scans = [row for row in plan if FULL_SCAN.search(str(row))]
+                assert scans == [], f"{label}: {sent.statement}"
+            else:
+                ((plan,),) = explain("EXPLAIN (ANALYZE, FORMAT JSON) ", sent)
+                read = max(rows_read(node["Plan"]) for node in load(plan))
+                assert read <= MOST_READ < USERS, f"{label}: {read} rows: {sent.statement}"
+        assert number > 2 * 1216 // STRIDE
+
+
+def explain(how: str, sent: Sent) -> list[Any]:
+    return list(get_session().connection().exec_driver_sql(how + sent.statement, sent.parameters))
+
+
+def load(plan: Any) -> list[dict[str, Any]]:
+    loaded: list[dict[str, Any]] = json.loads(plan) if isinstance(plan, str) else plan
+    return loaded
+
+
+def rows_read(node: dict[str, Any]) -> int:
+    """By all scans of the users below ``node``, with those that a filter threw away."""
+    own = 0
+    if node.get("Relation Name") == "users":
+        removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        own = round((node["Actual Rows"] + removed) * node["Actual Loops"])
+    return own + sum(rows_read(child) for child in node.get("Plans", []))

@@ -1,0 +1,89 @@
+"""What a list is (a Listing, declared once by its feature) and which of its rows are wanted (a Selection)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, MetaData, String, Table
+
+from webapp.extensions import BigId
+from webapp.listing.keyset import SortKey
+
+SEGMENT_NAME = re.compile(r"#[a-z0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """A column of three characters that cuts the table into a few parts, such as role and status of a user.
+
+    Every sort has an index that begins with it, so any union of parts is read in order, and
+    ``totals`` says exactly how many rows each part has (see ``webapp/listing/totals.py``).
+    """
+
+    column: Column[str]
+    names: tuple[str, ...]
+    totals: Table
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.names if not SEGMENT_NAME.fullmatch(name)]
+        if wrong:
+            raise ValueError(f"a segment is # and two letters, not {wrong[0]!r}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchIndex:
+    """A ``searchable`` column with a trigram index: the full-text table ``name`` on SQLite, a GIN index on
+    Postgres (see ``webapp/listing/ddl.py``).
+    """
+
+    column: Column[str]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Listing:
+    """What can be listed. ``columns`` is what a row shows, the id among them; a sort exists only where an
+    index does. Declare it once: its identity keys the statements that were built for it.
+    """
+
+    columns: tuple[ColumnElement[Any], ...]
+    row_id: Column[int]
+    sorts: Mapping[str, SortKey]
+    segments: Segments | None = None
+    search: SearchIndex | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The rows whose sort key ``sort`` lies in [low, before); None is no bound."""
+
+    sort: str
+    low: datetime | None
+    before: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rows of a Listing; the conditions are ANDed. ``segments`` None is all of them.
+
+    ``words`` come from ``split_words()``.
+    """
+
+    words: tuple[str, ...] = ()
+    segments: frozenset[str] | None = None
+    range: Range | None = None
+
+
+def totals_table(metadata: MetaData, of: str) -> Table:
+    """The table of the exact totals of the table ``of``: the amounts of one segment are to be summed."""
+    return Table(
+        f"{of}_totals",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("segment", String(3), nullable=False),
+        Column("amount", BigId, nullable=False),
+    )

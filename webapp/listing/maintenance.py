@@ -1,0 +1,159 @@
+"""Making, checking and rebuilding what a fast list needs in the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Index, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+from sqlalchemy.schema import CreateIndex, DropIndex
+
+from webapp.db import atomic, engine, get_session
+from webapp.db.session import is_sqlite
+from webapp.listing.ddl import drop_search_table, drop_totals_triggers, search_table, totals_triggers
+from webapp.listing.definition import Listing
+from webapp.listing.totals import correct_totals, find_differences
+
+Tell = Callable[[str], object]
+
+
+@atomic
+def drop_indexes(listing: Listing) -> None:
+    """Take off what slows down the insertion of very many rows; ``make_indexes`` puts it on again."""
+    connection, table = get_session().connection(), listing.row_id.table
+    if is_sqlite(connection.engine):
+        connection.exec_driver_sql("PRAGMA cache_size = -300000")  # KiB: of this process, which loads
+    for index in _indexes(connection, listing):
+        connection.execute(DropIndex(index, if_exists=True))
+    for statement in _triggers(connection, table.name).drop:
+        connection.exec_driver_sql(statement)
+
+
+@atomic
+def make_indexes(listing: Listing, tell: Tell) -> None:
+    """Make the indexes that are missing, and triggers, totals and full text in any case.
+
+    In one transaction: others read meanwhile, and wait with their writing. ``tell`` hears what comes next.
+    """
+    session = get_session()
+    connection, table = session.connection(), listing.row_id.table
+    triggers = _triggers(connection, table.name)
+    if not is_sqlite(connection.engine):
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+    for index in _indexes(connection, listing):
+        tell(str(index.name))
+        connection.execute(CreateIndex(index, if_not_exists=True))
+    tell(f"{table.name}_totals")
+    for statement in (*triggers.drop, *triggers.make):
+        connection.exec_driver_sql(statement)
+    if listing.segments is not None:
+        correct_totals(session, listing.segments)
+    if listing.search is not None and is_sqlite(connection.engine):
+        name = listing.search.name
+        tell(name)
+        connection.exec_driver_sql(f"INSERT INTO {name} ({name}) VALUES ('rebuild')")
+
+
+def rebuild_indexes(listing: Listing, tell: Tell) -> None:
+    """Make everything anew. On Postgres others can write while the indexes are made."""
+    make_indexes(listing, tell)
+    table = listing.row_id.table.name
+    tell(table)
+    if is_sqlite(engine):
+        _run_atomically(f"REINDEX {table}")
+    else:
+        _run_alone(f"REINDEX TABLE CONCURRENTLY {table}")
+        settle(listing)
+
+
+def settle(listing: Listing) -> None:
+    """Let Postgres see its new rows as autovacuum would let it a while later."""
+    if not is_sqlite(engine):
+        _run_alone(f"VACUUM ANALYZE {listing.row_id.table.name}")
+
+
+@atomic
+def _run_atomically(statement: str) -> None:
+    get_session().connection().exec_driver_sql(statement)
+
+
+def _run_alone(statement: str) -> None:
+    """In no transaction, and for as long as it takes."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("RESET statement_timeout")
+
+
+PRESENT = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger') AND tbl_name = :table",
+    "postgresql": "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = to_regclass(:table)"
+    " UNION ALL SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(:table)",
+}
+INVALID_INDEXES = (
+    "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = to_regclass(:table) AND NOT indisvalid"
+)
+
+
+def find_faults(session: Session, listing: Listing) -> Iterator[str]:
+    """What is missing or wrong, in words; reads every row."""
+    connection, table = session.connection(), listing.row_id.table
+    present = set(connection.scalars(text(PRESENT[connection.dialect.name]), {"table": table.name}))
+    wanted = {str(index.name) for index in _indexes(connection, listing)}
+    missing = sorted((wanted | _triggers(connection, table.name).names) - present)
+    yield from (f"{name} is missing." for name in missing)
+    if missing:
+        return
+    if listing.segments is not None:
+        for segment, amount in sorted(find_differences(session, listing.segments).items()):
+            yield f"The total of {segment} is {abs(amount)} too {'low' if amount > 0 else 'high'}."
+    if is_sqlite(connection.engine):
+        yield from _find_sqlite_faults(connection, listing)
+    else:
+        for name in connection.scalars(text(INVALID_INDEXES), {"table": table.name}):
+            yield f"{name} was never finished."
+
+
+@dataclass(frozen=True, slots=True)
+class _Triggers:
+    """The statements of ``webapp/listing/ddl.py`` on one database."""
+
+    drop: list[str]
+    make: list[str]
+
+    @property
+    def names(self) -> set[str]:
+        return set(re.findall(r"CREATE TRIGGER (\w+)", " ".join(self.make)))
+
+
+def _triggers(connection: Connection, table: str) -> _Triggers:
+    drop = drop_totals_triggers(table, is_sqlite=is_sqlite(connection.engine))
+    make = totals_triggers(table, "segment", is_sqlite=is_sqlite(connection.engine))
+    if is_sqlite(connection.engine):
+        drop += drop_search_table(table)
+        make += search_table(table, text="search_text", segment="segment", time="created_at")
+    return _Triggers(drop, make)
+
+
+def _indexes(connection: Connection, listing: Listing) -> list[Index]:
+    """Of the table, those that this database has."""
+    indexes = sorted(listing.row_id.table.indexes, key=lambda index: str(index.name))
+    only_postgres = {"gin"} if is_sqlite(connection.engine) else set()
+    return [i for i in indexes if i.dialect_options["postgresql"]["using"] not in only_postgres]
+
+
+def _find_sqlite_faults(connection: Connection, listing: Listing) -> Iterator[str]:
+    if listing.search is None:
+        return
+    name = listing.search.name
+    try:
+        connection.exec_driver_sql(f"INSERT INTO {name} ({name}, rank) VALUES ('integrity-check', 1)")
+    except DatabaseError as error:
+        if "malformed" not in str(error.orig):
+            raise
+        yield f"The full text {name} differs from its table."
