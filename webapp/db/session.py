@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # Execution option: this transaction will write, so SQLite takes the write lock before its first read.
 WRITES = "dossier_writes"
 SQLITE_WAIT_SECONDS = 30
+STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
 READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
 DEADLINE = "dossier_deadline"  # in a connection's info: when SQLite's reading is to stop
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
@@ -48,6 +49,7 @@ def bind_database(app: Flask, settings: Settings) -> None:
             event.listen(sqla.engine, "begin", _begin_sqlite)
         else:
             sqla.engine.update_execution_options(**{WRITE_SECONDS: settings.database_timeout_seconds})
+            event.listen(sqla.engine, "connect", _prepare_postgres_connection)
             event.listen(sqla.engine, "checkin", _note_return)
             event.listen(sqla.engine, "checkout", _ping_after_a_pause)
     app.after_request(_end_transaction)
@@ -76,7 +78,9 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "connect_args": {
             "connect_timeout": 5,
             "application_name": "dossier",
-            "options": f"-c timezone=UTC -c statement_timeout={reading} -c lock_timeout={limit // 2}"
+            # A list is a few statements of many branches: planned once for whatever values, not each time.
+            "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan"
+            f" -c statement_timeout={reading} -c lock_timeout={limit // 2}"
             f" -c idle_in_transaction_session_timeout={limit * 3}",
         },
     }
@@ -104,6 +108,10 @@ def _prepare_sqlite_connection(connection: Any, record: ConnectionPoolEntry) -> 
     info = record.info
     info[DEADLINE] = inf
     connection.set_progress_handler(lambda: monotonic() > info[DEADLINE], STEPS_PER_LOOK)
+
+
+def _prepare_postgres_connection(connection: Any, _record: ConnectionPoolEntry) -> None:
+    connection.prepared_max = STATEMENTS_KEPT
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -67,8 +67,10 @@ class SQLiteFinder(Finder):
         return self._are_many_inside(self.selection)
 
     def _is_range_surely_many(self) -> bool:
-        """The index holds the months of ten thousand rows in a tenth of the pages."""
-        return self.listing.search is not None and self._are_many_inside(replace(self.selection, words=()))
+        """The index holds the months of many rows in few pages; segments make it slower."""
+        if self.selection.segments is not None or self.listing.search is None:
+            return False
+        return self._are_many_inside(replace(self.selection, words=()))
 
     def _are_many_inside(self, selection: Selection) -> bool:
         """Whether there are more than 10,000 in the months that lie wholly within the range."""

@@ -130,7 +130,7 @@ def match_text(selection: Selection, *, is_inside: bool = False) -> str | None:
 
     ``is_inside``: in the months that lie wholly within the range; None when there is no such month.
     """
-    terms = [f'"{trigram}"' for trigram in sorted(_trigrams(selection))]
+    terms = [f'"{trigram}"' for trigram in sorted(_trigrams(selection))] if selection.words else []
     if selection.segments is not None:
         terms.append(_any_of(sorted(selection.segments)))
     where = selection.range
@@ -148,19 +148,20 @@ def count_trigrams(selection: Selection) -> int:
 
 
 def _trigrams(selection: Selection) -> set[str]:
-    words = selection.words
-    return {trigram for word in words for trigram in _cover(pattern_of(word), words)}
+    """Of one word those side by side that hold every letter: a third of them all says almost as much.
 
-
-def _cover(pattern: str, words: Sequence[str]) -> list[str]:
-    """Trigrams side by side that hold every letter: a third of them all says almost as much.
-
-    Of several words the first and the last trigram do: each more is another list of rows to go through.
+    Of several words two of the first and one of each other: every one more is a list to go through.
     """
+    first, *others = (_cover(pattern_of(word)) for word in selection.words)
+    if not others:
+        return set(first)
+    return {first[0], first[-1], *(cover[0] for cover in others)}
+
+
+def _cover(pattern: str) -> list[str]:
+    """Trigrams side by side that hold every letter."""
     size = SHORTEST_SUBSTRING
     starts = [*range(0, len(pattern) - size, size), len(pattern) - size]
-    if len(words) > 1:
-        starts = starts[:1] + starts[1:][-1:]
     return [pattern[start : start + size] for start in starts]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select
 
 from webapp.access.permissions import Role
 from webapp.db import get_session
@@ -105,8 +105,10 @@ def lock_administrators() -> frozenset[int]:
 
 
 def _able_administrators() -> Select[int]:
+    """The role is written out: as a parameter it would hide from Postgres that the partial index serves."""
+    role: BindParameter[Role] = bindparam(None, Role.ADMINISTRATOR, literal_execute=True)
     return select(User.id).where(
-        User.role == Role.ADMINISTRATOR, User.is_active.is_(True), User.hashed_password.is_not(None)
+        User.role == role, User.is_active.is_(True), User.hashed_password.is_not(None)
     )
 
 
