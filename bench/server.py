@@ -69,6 +69,10 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
+    def renew(self) -> None:
+        """Connect anew at the next request: a server hangs up on who has been silent for long."""
+        self._connection.close()
+
     def request(self, method: str, path: str, form: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Answer status and text."""
         body = urlencode(form) if form is not None else None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, func, make_url, select, text
 
 from tests.visitor import Visitor
 from webapp import create_app
@@ -23,6 +23,8 @@ from webapp.access.permissions import Role
 from webapp.config import Settings
 from webapp.db import get_session, init_db
 from webapp.extensions import Base, sqla
+from webapp.history.models import ENTRIES, LANES
+from webapp.history.rules import START
 from webapp.users.models import TOTALS, User
 from webapp.users.passwords import hash_password
 
@@ -109,15 +111,18 @@ def app(database: str, _apps: dict[str, Flask], request: pytest.FixtureRequest) 
 
 
 def empty_tables(app: Flask) -> None:
+    """As after init-db: the lanes of the history are there, and at their start."""
+    tables = [table for table in Base.metadata.sorted_tables if table is not LANES]
     with app.app_context(), sqla.engine.begin() as connection:
         if sqla.engine.dialect.name == "postgresql":
-            names = ", ".join(Base.metadata.tables)
+            names = ", ".join(table.name for table in tables)
             connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
         else:
-            for table in reversed(Base.metadata.sorted_tables):
+            for table in reversed(tables):
                 connection.execute(table.delete())
             connection.execute(TOTALS.delete())  # the triggers of users have written to it
             connection.execute(text("DELETE FROM sqlite_sequence"))
+        connection.execute(LANES.update().values(number=0, hash=START))
 
 
 @pytest.fixture
@@ -239,16 +244,22 @@ def read_user(app: Flask, user_id: int) -> User | None:
         return user
 
 
+def newest_entry(app: Flask) -> int:
+    """The id of what was written last to the history; 0 when nothing was."""
+    with app.app_context():
+        return get_session().scalar(select(func.max(ENTRIES.c.id))) or 0
+
+
 def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, for "nothing was changed".
 
-    But for when a device was last seen, and for the totals, which are an account of the users and not what
-    they sum up to.
+    But for when a device was last seen, for the totals, which are an account of the users and not what
+    they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
         session = get_session()
         return {
             name: sorted(tuple(row) for row in session.execute(table.select()).all())
             for name, table in Base.metadata.tables.items()
-            if name not in {"sessions", TOTALS.name}
+            if name not in {"sessions", TOTALS.name, ENTRIES.name, LANES.name}
         }

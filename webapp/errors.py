@@ -6,6 +6,8 @@ and the command line can print it. Nothing here knows HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def N_(message: str) -> str:
     """Mark ``message`` for the translators where it is written, without translating it yet."""
@@ -13,7 +15,10 @@ def N_(message: str) -> str:
 
 
 class DomainError(Exception):
-    """A refusal with a message fit for the person who asked; ``field`` is the input it is about."""
+    """A refusal with a message fit for the person who asked; ``field`` is the input it is about.
+
+    A parameter that is a tuple holds texts of ours, to be translated one by one.
+    """
 
     def __init__(self, message: str, *, field: str | None = None, **params: object) -> None:
         super().__init__(message)
@@ -22,7 +27,13 @@ class DomainError(Exception):
         self.params = params
 
     def __str__(self) -> str:
-        return self.message % self.params if self.params else self.message
+        params = {name: join(value) for name, value in self.params.items()}
+        return self.message % params if params else self.message
+
+
+def join(value: object, translate: Callable[[str], str] = str) -> object:
+    """A tuple of texts as one."""
+    return ", ".join(map(translate, value)) if isinstance(value, tuple) else value
 
 
 class NotFound(DomainError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
+from flask import Flask, g
 
-from webapp.access.actor import Actor
-from webapp.access.identity import Identity
+from webapp.access.actor import Actor, Door
+from webapp.access.identity import Identity, page_actor
 from webapp.access.permissions import Permission, Role, may
 from webapp.errors import Forbidden
 
@@ -51,7 +52,9 @@ def test_an_actor_cannot_be_changed_into_another() -> None:
 
 
 @pytest.mark.parametrize(("full_name", "name"), [("Ann Lee", "Ann Lee"), ("", "ann@example.org")])
-def test_who_is_signed_in_acts_under_his_name_or_else_his_email(full_name: str, name: str) -> None:
+def test_who_is_signed_in_acts_under_his_name_or_else_his_email(
+    app: Flask, full_name: str, name: str
+) -> None:
     identity = Identity(
         id=3,
         email="ann@example.org",
@@ -61,6 +64,23 @@ def test_who_is_signed_in_acts_under_his_name_or_else_his_email(full_name: str, 
         time_zone=None,
         session_id=1,
     )
-    assert identity.actor == Actor(user_id=3, name=name, role=Role.SUPPORT)
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.9"}):
+        g.request_id = "a-request"
+        actor = identity.actor
+    assert actor == Actor(
+        user_id=3, name=name, role=Role.SUPPORT, door=Door.PAGE, address="192.0.2.9", request_id="a-request"
+    )
     assert identity.may(Permission.USERS_EDIT)
     assert not identity.may(Permission.USERS_DELETE)
+
+
+def test_who_is_not_signed_in_may_what_everybody_may_and_has_an_address_all_the_same(app: Flask) -> None:
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.9"}):
+        stranger = page_actor()
+    assert (stranger.user_id, stranger.name, stranger.address) == (None, "", "192.0.2.9")
+    assert {permission for permission in Permission if stranger.may(permission)} == {Permission.PUBLIC}
+
+
+def test_the_door_of_the_command_line_is_its_own() -> None:
+    actor = Actor.command_line()
+    assert (actor.door, actor.address, actor.request_id) == (Door.COMMAND, "", "")

@@ -20,6 +20,7 @@ STAFF = (Role.AUDITOR, Role.SUPPORT, Role.ADMINISTRATOR)
 HOLDERS: dict[Permission, set[Role]] = {
     Permission.PUBLIC: {Role.MEMBER, *STAFF},
     Permission.OWN_ACCOUNT: {*STAFF},
+    Permission.HISTORY_READ: {*STAFF},
     Permission.USERS_READ: {*STAFF},
     Permission.USERS_CREATE: {Role.SUPPORT, Role.ADMINISTRATOR},
     Permission.USERS_EDIT: {Role.SUPPORT, Role.ADMINISTRATOR},

@@ -17,15 +17,19 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.conftest import PASSWORD, ROLES, MakeUser, SignedIn, read_tables
+from tests.conftest import PASSWORD, ROLES, MakeUser, SignedIn, newest_entry, read_tables
 from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.guards import permission_of, requires
 from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_sign_in
 from webapp.auth.models import SignInSession
 from webapp.auth.services import create_password_link, open_session
+from webapp.auth.throttle import count_attempt
 from webapp.db import get_session
+from webapp.notes.models import Note
 from webapp.users.models import User
+from webapp.users.services import update_user
+from webapp.users.trash import delete_user
 
 NEW_PASSWORD = "gravel pillow tangerine"
 ROW_EMAIL = "row@example.org"
@@ -144,6 +148,62 @@ ROUTES = (
         is_managing=True,
     ),
     Route(
+        endpoint="users.undo_change",
+        path="/users/changes/{entry}/undo",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="notes.add_note",
+        path="/users/{user}/notes/new",
+        permission=Permission.USERS_EDIT,
+        answers={"GET": 200, "POST": 303},
+        form={"text": "A note"},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="notes.edit_note",
+        path="/notes/{note}/edit",
+        permission=Permission.USERS_EDIT,
+        answers={"GET": 200, "POST": 303},
+        form={"text": "Another note", "version": "1"},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="notes.delete_note",
+        path="/notes/{note}/delete",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="trash.list_trash",
+        path="/trash/",
+        permission=Permission.USERS_DELETE,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="trash.restore_user",
+        path="/trash/{trashed}/restore",
+        permission=Permission.USERS_DELETE,
+        answers={"GET": 200, "POST": 303},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="trash.purge_user",
+        path="/trash/{trashed}/purge",
+        permission=Permission.USERS_DELETE,
+        answers={"GET": 200, "POST": 303},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="history.list_history",
+        path="/history/",
+        permission=Permission.HISTORY_READ,
+        answers={"GET": 200},
+    ),
+    Route(
         endpoint="auth.sign_in",
         path="/auth/login",
         permission=Permission.PUBLIC,
@@ -201,6 +261,13 @@ ROUTES = (
         is_managing=True,
     ),
     Route(
+        endpoint="auth.lift_throttle",
+        path="/users/{user}/lift-throttle",
+        permission=Permission.USERS_SET_STATUS,
+        answers={"POST": 303},
+        is_managing=True,
+    ),
+    Route(
         endpoint="auth.use_password_link",
         path="/auth/set-password/{token}",
         permission=Permission.PUBLIC,
@@ -230,7 +297,9 @@ each_role = pytest.mark.parametrize("role", [None, *ROLES], ids=name_of)
 
 
 class Stage:
-    """A person in front of a route: the row it is about is there, and devices and a link to use."""
+    """A person in front of a route: the row it is about is there (or in the trash, where the route wants it),
+    with devices, a link to use, a change to undo, and a note of the visitor's own.
+    """
 
     def __init__(self, app: Flask, visitor: Visitor, route: Route, row: User) -> None:
         self.visitor = visitor
@@ -239,9 +308,15 @@ class Stage:
             user=row.id,
             device=_open_device(app, visitor.user or row) if "{device}" in route.path else 0,
             token=_make_link(app, row) if "{token}" in route.path else "",
+            trashed=_trash(app, row) if "{trashed}" in route.path else 0,
+            entry=_change(app, row) if "{entry}" in route.path else 0,
+            note=_make_note(app, visitor.user or row, row) if "{note}" in route.path else 0,
         )
         if route.endpoint == "auth.revoke_other_devices":
             _open_device(app, visitor.user or row)
+        if route.endpoint == "auth.lift_throttle":
+            with app.app_context():
+                count_attempt(email=row.email, address="192.0.2.1")
 
     def ask(self, method: str, *, has_token: bool = True) -> TestResponse:
         if method == "GET":
@@ -260,6 +335,32 @@ def _make_link(app: Flask, row: User) -> str:
     with app.app_context():
         user = get_session().get_one(User, row.id)
         return create_password_link(user, actor=Actor.command_line())[0]
+
+
+def _trash(app: Flask, row: User) -> int:
+    with app.app_context():
+        session = get_session()
+        other = {"role": Role.ADMINISTRATOR, "hashed_password": "x"}  # so that nobody is the last one
+        session.add(User(email="other@desk.example", **other))
+        session.commit()
+        delete_user(session.get_one(User, row.id), version=row.version, actor=Actor.command_line())
+    return row.id
+
+
+def _change(app: Flask, row: User) -> int:
+    """Answer the entry of the change."""
+    with app.app_context():
+        user = get_session().get_one(User, row.id)
+        update_user(user, version=row.version, full_name="Before", actor=Actor.command_line())
+    return newest_entry(app)
+
+
+def _make_note(app: Flask, author: User, row: User) -> int:
+    with app.app_context():
+        note = Note(user_id=row.id, author_id=author.id, author_name=author.full_name, text="A note")
+        get_session().add(note)
+        get_session().commit()
+        return note.id
 
 
 SetStage = Callable[..., Stage]
@@ -298,7 +399,7 @@ def test_every_route_has_a_row_and_every_row_a_route(app: Flask) -> None:
 
 @each_route
 def test_a_row_s_path_leads_to_its_endpoint(app: Flask, route: Route) -> None:
-    path = route.path.format(user=1, device=1, token="token")
+    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1)
     for method in route.answers:
         assert app.url_map.bind("localhost").match(path, method)[0] == route.endpoint
 

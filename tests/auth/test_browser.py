@@ -18,7 +18,7 @@ from webapp.auth.models import SignInSession
 from webapp.auth.services import revoke_other_sessions
 from webapp.db import get_session
 from webapp.extensions import sqla, utc_now
-from webapp.users import services
+from webapp.users import services, trash
 from webapp.users.models import User
 from webapp.users.queries import get_user
 
@@ -150,7 +150,7 @@ def by_service(change: Callable[[User, Actor], object]) -> Callable[[Flask, User
 
 ENDS: dict[str, Callable[[Flask, User], object]] = {
     "deactivation": by_service(lambda user, actor: services.deactivate_user(user, actor=actor)),
-    "deletion": by_service(lambda user, actor: services.delete_user(user, version=1, actor=actor)),
+    "deletion": by_service(lambda user, actor: trash.delete_user(user, version=1, actor=actor)),
     "a new password": by_service(
         lambda user, actor: services.set_password(user, password=PASSWORD, actor=actor)
     ),

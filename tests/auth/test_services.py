@@ -24,16 +24,20 @@ from webapp.db import get_session
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
 from webapp.extensions import utc_now
 from webapp.users import services as users
+from webapp.users import trash
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
 from webapp.users.queries import get_user
 
 NEW_PASSWORD = "harbour candle meadow"
 ANN = "ann@example.org"
+STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
 
 
 def sign_in(email: str = ANN, password: str = PASSWORD) -> str:
-    return services.sign_in(email=email, password=password, address="192.0.2.1", user_agent="Test/1")
+    return services.sign_in(
+        email=email, password=password, address="192.0.2.1", user_agent="Test/1", actor=STRANGER
+    )
 
 
 def settings_of(app: Flask) -> Settings:
@@ -153,9 +157,11 @@ def test_a_session_under_an_epoch_that_ended_meanwhile_is_born_dead(
 def test_a_session_for_somebody_deleted_meanwhile_is_no_defect(app: Flask, make_user: MakeUser) -> None:
     """Between the comparison and the session lies the slow part; the account may be gone after it."""
     user = make_user(email=ANN, role=Role.AUDITOR)
-    found = Credentials(user.id + 1, user.hashed_password, user.role, True, 0)
+    found = Credentials(user.id + 1, "Ann", user.hashed_password, user.role, True, 0)
     with app.app_context(), pytest.raises(Invalid):
-        services._start_session(found, email=ANN, address="", user_agent="", rehashed_password=None)
+        services._start_session(
+            found, email=ANN, address="", user_agent="", rehashed_password=None, actor=STRANGER
+        )
 
 
 def test_opening_a_session_sweeps_the_dead_ones_away(app: Flask, make_user: MakeUser, actor: Actor) -> None:
@@ -189,8 +195,8 @@ def test_signing_out_ends_this_session_alone(app: Flask, make_user: MakeUser) ->
         one, other = (
             services.open_session(user_id=user.id, epoch=0, address="", user_agent="") for _ in range(2)
         )
-        services.sign_out(one)
-        services.sign_out("no such token")
+        services.sign_out(one, actor=own_actor(user))
+        services.sign_out("no such token", actor=own_actor(user))
         assert (is_alive(app, one), is_alive(app, other)) == (False, True)
 
 
@@ -269,10 +275,15 @@ def test_a_link_sets_a_password_once(app: Flask, make_user: MakeUser, actor: Act
     with app.app_context():
         token = make_link(user, actor)
         assert get_session().scalars(select(PasswordLink.token_hash)).all() == [hash_token(token)]
-        assert services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1").id == user.id
+        assert (
+            services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER).id
+            == user.id
+        )
         assert is_alive(app, sign_in(password=NEW_PASSWORD))
         with pytest.raises(NotFound):
-            services.use_password_link(token, password="another candle meadow", address="192.0.2.1")
+            services.use_password_link(
+                token, password="another candle meadow", address="192.0.2.1", actor=STRANGER
+            )
 
 
 def test_a_link_ends_the_sessions_and_the_throttle_of_before(
@@ -284,7 +295,9 @@ def test_a_link_ends_the_sessions_and_the_throttle_of_before(
         for _ in range(MOST_PER_PAIR):
             with pytest.raises(Invalid):
                 sign_in(password="")
-        services.use_password_link(make_link(user, actor), password=NEW_PASSWORD, address="192.0.2.1")
+        services.use_password_link(
+            make_link(user, actor), password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER
+        )
         assert not is_alive(app, before)
         assert is_alive(app, sign_in(password=NEW_PASSWORD))
 
@@ -293,9 +306,9 @@ def test_a_weak_password_does_not_use_the_link_up(context: Flask, make_user: Mak
     token = make_link(make_user(email="ann.lee@example.org"), actor)
     for weak in ("short", "ann.lee is my name"):
         with pytest.raises(Invalid) as refusal:
-            services.use_password_link(token, password=weak, address="192.0.2.1")
+            services.use_password_link(token, password=weak, address="192.0.2.1", actor=STRANGER)
         assert refusal.value.field == "new_password"
-    services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1")
+    services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER)
 
 
 def expire_link(_user: User, _actor: Actor) -> None:
@@ -311,7 +324,7 @@ ENDS: dict[str, Callable[[User, Actor], object]] = {
     "its time": expire_link,
     "deactivation": lambda user, actor: users.deactivate_user(user, actor=actor),
     "a new password": lambda user, actor: users.set_password(user, password=PASSWORD, actor=actor),
-    "deletion": lambda user, actor: users.delete_user(user, version=user.version, actor=actor),
+    "deletion": lambda user, actor: trash.delete_user(user, version=user.version, actor=actor),
 }
 
 
@@ -325,7 +338,7 @@ def test_a_link_dies_with(app: Flask, make_user: MakeUser, actor: Actor, end: st
         with pytest.raises(NotFound):
             get_link_owner(token)
         with pytest.raises(NotFound):
-            services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1")
+            services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER)
 
 
 def test_a_link_survives_another_spelling_of_the_address_and_an_edit_of_the_name(
@@ -341,7 +354,7 @@ def test_a_link_survives_another_spelling_of_the_address_and_an_edit_of_the_name
 def test_a_made_up_link_opens_nothing(context: Flask, make_user: MakeUser, actor: Actor, token: str) -> None:
     make_link(make_user(), actor)
     with pytest.raises(NotFound):
-        services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1")
+        services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER)
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR])
@@ -384,7 +397,7 @@ def test_a_link_used_by_many_at_once_works_for_one(file_app: Flask, hashed_passw
         token = make_link(user, Actor.command_line())
 
     def use() -> object:
-        return services._spend_link(token, hashed=hashed_password, address="192.0.2.1")
+        return services._spend_link(token, hashed=hashed_password, address="192.0.2.1", actor=STRANGER)
 
     assert count_kinds(race(file_app, *[use] * 16)) == {User: 1, NotFound: 15}
     used = read_user(file_app, user.id)

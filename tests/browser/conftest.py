@@ -19,6 +19,7 @@ from tests.browser.desk import Desk
 from tests.conftest import make_settings, user_maker
 from tests.serving import serve
 from webapp import create_app
+from webapp.access.actor import Actor
 from webapp.cli.crowd import Crowd
 from webapp.db import init_db
 from webapp.extensions import sqla
@@ -41,7 +42,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, hashed_password: str) -> Iter
     with app.app_context():
         init_db()
         for rows in Crowd(PEOPLE, seed=1, until=UNTIL).rows():
-            load_users(rows)
+            load_users(rows, actor=Actor.command_line())
     with serve({"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key}) as server:
         yield Desk(server.url, app, user_maker(app, hashed_password))
     with app.app_context():

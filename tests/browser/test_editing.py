@@ -10,6 +10,7 @@ from playwright.sync_api import Dialog, Page, Route, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.desk import Desk
 from tests.conftest import PASSWORD, read_user
+from webapp.access.permissions import Role
 from webapp.users.models import User
 
 NAME = "Full name (optional)"
@@ -128,15 +129,52 @@ def test_the_second_editor_is_refused_and_sees_both_values(
     page.get_by_label(NAME).fill("Nora Second")
     save(page)
     expect(page.get_by_role("alert")).to_be_focused()
-    expect(page.get_by_role("alert")).to_contain_text("Somebody else saved this user")
+    expect(page.get_by_role("alert")).to_contain_text("saved this user just now")
     assert stored_name(desk, person) == "Nora First"
     row = page.get_by_role("table").locator("tbody tr")
     expect(row).to_have_count(1)
-    expect(row.locator("th, td")).to_have_text(["Full name", "Nora First", "Nora Second"])
-    expect(page.get_by_label(NAME)).to_have_value("Nora Second")
-    save(page, "Save my values")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Nora Second")
-    assert stored_name(desk, person) == "Nora Second"
+    expect(row.locator("th, td")).to_have_text(["Full name", "Nora Editable", "Nora First", "Nora Second"])
+    expect(page.get_by_label(NAME).last).to_have_value("Nora Second")
+    expect(page.get_by_role("radio", name="Nora Second")).to_be_checked()
+    page.get_by_role("radio", name="Nora First").check()
+    save(page, "Save the merged user")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nora First")
+    assert stored_name(desk, person) == "Nora First"
+
+
+def test_what_two_editors_changed_apart_is_kept_of_both(
+    desk: Desk, page: Page, open_page: OpenPage, person: User
+) -> None:
+    open_edit(page, person)
+    first = open_page(desk.add_administrator())
+    open_edit(first, person)
+    first.get_by_label("Role").select_option("support")
+    save(first)
+    page.get_by_label(NAME).fill("Nora Second")
+    save(page)
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("What somebody else changed meanwhile is kept: Role.")
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nora Editable")
+    user = read_user(desk.app, person.id)
+    assert user
+    assert user.role is Role.SUPPORT
+
+
+def test_what_is_typed_is_not_lost_when_the_user_is_deleted_meanwhile(
+    desk: Desk, page: Page, open_page: OpenPage, person: User
+) -> None:
+    open_edit(page, person)
+    other = open_page(desk.add_administrator())
+    other.goto(f"/users/{person.id}/delete")
+    save(other, "Move to the trash")
+    page.get_by_label(NAME).fill("Nora Typed")
+    save(page)
+    expect(page.get_by_role("alert")).to_contain_text("deleted while you were editing")
+    expect(page.get_by_label(NAME)).to_have_value("Nora Typed")
+    page.get_by_role("link", name="Restore the user").click()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nora Editable")
 
 
 def test_a_session_that_ends_while_a_form_is_open_loses_nothing(
@@ -167,7 +205,7 @@ def test_deactivating_can_be_undone_from_its_toast(desk: Desk, page: Page, perso
     assert user
     assert not user.is_active
     toast.get_by_role("button", name="Undo").click()
-    expect(page.locator(".toast")).to_contain_text("Nora Editable is active again.")
+    expect(page.locator(".toast")).to_contain_text("Undone: Nora Editable is as before.")
     user = read_user(desk.app, person.id)
     assert user
     assert user.is_active
@@ -182,10 +220,10 @@ def test_deleting_says_what_goes_asks_once_and_returns_to_the_list(
     page.locator(f"#u{person.id} a").click()
     page.get_by_role("button", name="Delete…").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Delete Nora Editable?")
-    expect(page.get_by_role("main").get_by_role("listitem").first).to_contain_text("The profile")
+    expect(page.get_by_role("main")).to_contain_text("can be restored from there")
     assert read_user(desk.app, person.id)
-    save(page, "Delete this user")
-    expect(page.locator(".toast")).to_contain_text("Nora Editable is deleted.")
+    save(page, "Move to the trash")
+    expect(page.locator(".toast")).to_contain_text("Nora Editable is in the trash.")
     expect(page.get_by_role("searchbox")).to_have_value(person.email)
     expect(page.locator(f"#u{person.id}")).to_have_count(0)
     assert read_user(desk.app, person.id) is None

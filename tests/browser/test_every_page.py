@@ -176,7 +176,85 @@ def delete(visit: Visit) -> None:
 def delete_that_came_second(visit: Visit) -> None:
     visit.open_person("/delete")
     visit.desk.rename(visit.person, "Somebody Else")
-    visit.click("Delete this user")
+    visit.click("Move to the trash")
+
+
+def discard(visit: Visit) -> None:
+    visit.open_person("/delete")
+    visit.click("Move to the trash")
+
+
+@sight("trash.list_trash", "Trash")
+def trash(visit: Visit) -> None:
+    discard(visit)
+    visit.open("/trash/")
+
+
+@sight("trash.restore_user", f"Restore {LONG_NAME}")
+def restore_a_taken_address(visit: Visit) -> None:
+    discard(visit)
+    visit.desk.make_user(email=visit.person.email)
+    visit.open(f"/trash/{visit.person.id}/restore")
+    visit.click("Restore")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("trash.purge_user", f"Delete {LONG_NAME} for good")
+def purge(visit: Visit) -> None:
+    discard(visit)
+    visit.open(f"/trash/{visit.person.id}/purge")
+
+
+@sight("users.edit_user", "This user was deleted")
+def edit_of_somebody_deleted_meanwhile(visit: Visit) -> None:
+    visit.open_person("/edit")
+    other = visit.page.context.new_page()
+    other.goto(f"/users/{visit.person.id}/delete")
+    other.get_by_role("button", name="Move to the trash").click()
+    other.close()
+    visit.click("Save")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("notes.add_note", f"Note on {LONG_NAME}")
+def new_note_with_errors(visit: Visit) -> None:
+    visit.open_person("/notes/new")
+    visit.click("Save")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("notes.edit_note", f"Edit the note on {LONG_NAME}")
+def edit_note(visit: Visit) -> None:
+    visit.open_person("/notes/new")
+    visit.label("Note").fill("Asked for a copy of the invoice.\nCall back on Monday.")
+    visit.click("Save")
+    visit.page.locator("#main").get_by_role("button", name="Edit", exact=True).last.click()
+
+
+@sight("users.show_user", LONG_NAME)
+def user_with_a_history(visit: Visit) -> None:
+    visit.open_person("/notes/new")
+    visit.label("Note").fill("x" * 300)
+    visit.click("Save")
+    visit.click("Deactivate")
+    expect(visit.page.get_by_text("The account is inactive.")).to_be_visible()
+
+
+@sight("history.list_history", "History")
+def history(visit: Visit) -> None:
+    visit.open_person()
+    visit.click("Deactivate")
+    visit.open(f"/history/?user={visit.person.id}")
+
+
+@sight("history.list_history", "History")
+def empty_history(visit: Visit) -> None:
+    visit.open("/history/?q=nobodyhasthisname&kind=purged")
+
+
+@sight("history.list_history", "History")
+def history_with_bad_filters(visit: Visit) -> None:
+    visit.open("/history/?user=-1&kind=shoe&since=2300-01-01")
 
 
 @sight("auth.create_password_link", f"Password link for {LONG_NAME}")
@@ -321,7 +399,17 @@ def test_every_page_is_accessible_and_fits(name: str, desk: Desk, admin: User, p
 
 def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
     page = open_page(admin, locale="fr-FR")
-    for path in ("/users/?q=mar", "/users/2", "/users/2/delete", "/users/new", "/auth/profile", "/help"):
+    for path in (
+        "/users/?q=mar",
+        "/users/2",
+        "/users/2/delete",
+        "/users/new",
+        "/history/",
+        "/trash/",
+        "/users/2/notes/new",
+        "/auth/profile",
+        "/help",
+    ):
         page.goto(path)
         expect(page.locator("html[lang=fr]")).to_be_attached()
         assert [overflow(page, width) for width in (WIDE, ZOOMED, NARROW)] == [0, 0, 0], path

@@ -71,12 +71,12 @@ def test_a_user_is_created_edited_deactivated_and_deleted(desk: Desk, page: Page
     expect(page.get_by_role("heading", level=1)).to_have_text("Noel Noscripts")
     press(page, "Deactivate")
     expect(page.locator(".badge").first).to_have_text("Inactive")
-    press(page, "Undo")
+    page.locator(".toast").get_by_role("button", name="Undo").click()
     expect(page.locator(".badge").first).to_have_text("Active")
     page.get_by_role("button", name="Delete…").click()
     user_id = int(re.findall(r"/users/(\d+)/delete", page.url)[0])
-    press(page, "Delete this user")
-    expect(page.locator(".toast")).to_contain_text("Noel Noscripts is deleted.")
+    press(page, "Move to the trash")
+    expect(page.locator(".toast")).to_contain_text("Noel Noscripts is in the trash.")
     assert read_user(desk.app, user_id) is None
 
 

@@ -9,6 +9,7 @@ from flask import Flask
 
 from tests.cli.test_database import people_of, run
 from tests.conftest import MakeUser
+from webapp.access.actor import Actor
 from webapp.cli import crowd, database
 from webapp.cli.crowd import Crowd
 from webapp.db import get_session
@@ -44,7 +45,7 @@ def test_a_crowd_that_starts_later_is_the_rest_of_one_that_starts_earlier() -> N
 
 def test_what_is_loaded_is_what_the_services_would_have_stored(context: Flask) -> None:
     for batch in a_crowd(120).rows():
-        load_users(batch)
+        load_users(batch, actor=Actor.command_line())
     assert count_users() == 120
     assert list(find_faults(get_session(), LISTING)) == []
 

@@ -14,7 +14,17 @@ from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from tests.conftest import make_settings
 from tests.visitor import Visitor
 from webapp import create_app
-from webapp.db.diagnosis import FULL, LOCKED, NO_TABLES, READ_ONLY, TOO_SLOW, UNREACHABLE, Diagnosis, diagnose
+from webapp.db.diagnosis import (
+    FULL,
+    LOCKED,
+    NO_INDEXES,
+    NO_TABLES,
+    READ_ONLY,
+    TOO_SLOW,
+    UNREACHABLE,
+    Diagnosis,
+    diagnose,
+)
 from webapp.db.session import sqlite_module
 from webapp.extensions import sqla
 
@@ -253,7 +263,7 @@ def test_a_misuse_of_the_session_is_a_defect() -> None:
     assert diagnose(InvalidRequestError("This session is in 'prepared' state")) is None
 
 
-@pytest.mark.parametrize("diagnosis", [NO_TABLES, LOCKED, TOO_SLOW, UNREACHABLE, FULL, READ_ONLY])
+@pytest.mark.parametrize("diagnosis", [NO_TABLES, NO_INDEXES, LOCKED, TOO_SLOW, UNREACHABLE, FULL, READ_ONLY])
 def test_every_diagnosis_is_a_503_with_a_title_and_a_remedy(diagnosis: Diagnosis) -> None:
     assert diagnosis.status == 503
     assert diagnosis.title

@@ -21,7 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "api scim cli",
         "credits",
         "tokens",
-        "auth",
+        "auth notes",
         "users",
         "history",
         "web operations",
@@ -33,7 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = FLOORS[1]
-FEATURES = frozenset({"credits", "tokens", "auth", "users", "history"})
+FEATURES = frozenset({"credits", "tokens", "auth", "notes", "users", "history"})
 
 # Inside a feature: what each file may use of its own feature, and of the features below.
 FILES: dict[str, frozenset[str]] = {
@@ -45,18 +45,26 @@ FILES: dict[str, frozenset[str]] = {
         "queries": "models rules",
         "throttle": "models rules",
         "services": "rules passwords models queries throttle",
+        "trash": "rules models queries services",
+        "undoing": "rules models queries services trash",
         "forms": "rules queries",
         "urls": "models",
         "table": "forms urls",
-        "comparison": "forms models",
+        "comparison": "forms models queries services",
+        "timeline": "rules queries",
+        "obstacles": "models rules queries throttle",
         "browser": "services queries rules",
         "refusals": "browser forms rules",
-        "views": "forms services queries models rules urls table comparison browser refusals",
-        "__init__": "views browser refusals",
+        "views": "forms services queries models rules urls table comparison browser refusals"
+        " trash undoing timeline obstacles",
+        "trash_views": "forms queries urls trash",
+        "__init__": "rules services views trash trash_views undoing browser refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
-PURE_FILES = frozenset({"rules", "passwords", "models", "queries", "throttle", "services"})
+PURE_FILES = frozenset(
+    {"rules", "passwords", "models", "queries", "throttle", "services", "trash", "undoing"}
+)
 PURE_ROOMS = frozenset({"listing", "config", "errors"})
 PURE_MODULES = frozenset({"webapp.access.permissions", "webapp.access.actor"})
 PAGE_PACKAGES = frozenset({"flask", "flask_wtf", "flask_sqlalchemy", "flask_migrate", "wtforms", "jinja2"})

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from webapp.db import get_session
 from webapp.listing.keyset import (
     LARGEST_ID,
+    LARGEST_POSITION,
     LONGEST_CURSOR,
     BadCursor,
     Edge,
@@ -33,11 +34,13 @@ KEY_TYPES = {"name": str, "-created_at": datetime}
 
 
 @quick
-@given(names | times, numbers, st.none() | numbers)
+@given(names | times, numbers, st.none() | st.integers(0, LARGEST_POSITION))
 def test_a_cursor_comes_back_as_it_was(key: str | datetime, row_id: int, position: int | None) -> None:
     edge = Edge(key, row_id, position)
-    cursor = encode_cursor("-some_sort", edge)
-    assert decode_cursor(cursor, sort="-some_sort", key_type=type(key)) == edge
+    cursor = encode_cursor("-some_sort", edge, of="these")
+    assert decode_cursor(cursor, sort="-some_sort", key_type=type(key), of="these") == edge
+    of_others = decode_cursor(cursor, sort="-some_sort", key_type=type(key), of="others")
+    assert (of_others.key, of_others.id, of_others.position) == (key, row_id, None)
     assert len(cursor) <= LONGEST_CURSOR
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -71,7 +74,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-shaped = st.tuples(st.sampled_from(sorted(KEY_TYPES)), json_values, json_values, json_values).map(list)
+shaped = st.tuples(
+    st.sampled_from(sorted(KEY_TYPES)), json_values, json_values, json_values, st.just("") | json_values
+).map(list)
 
 
 @settings(max_examples=150, deadline=None)
@@ -97,27 +102,28 @@ BROKEN: dict[str, str] = {
     "not ASCII": "é",
     "one letter": "a",
     "no JSON": seal_bytes(b"name"),
-    "no UTF-8": seal_bytes(b'["name","\xff",1,null]'),
+    "no UTF-8": seal_bytes(b'["name","\xff",1,null,""]'),
     "no list": seal({"name": 1}),
     "too short": seal(["name", "ann", 1]),
-    "too long a list": seal(["name", "ann", 1, None, None]),
-    "number as key": seal(["name", 5, 1, None]),
-    "no id": seal(["name", "ann", None, None]),
-    "text as id": seal(["name", "ann", "1", None]),
-    "true as id": seal(["name", "ann", True, None]),
-    "fraction as id": seal(["name", "ann", 1.5, None]),
-    "negative id": seal(["name", "ann", -1, None]),
-    "huge id": seal(["name", "ann", 2**63, None]),
-    "endless id": seal_bytes(b'["name","ann",1' + b"0" * 2_000 + b",null]"),
-    "true as position": seal(["name", "ann", 1, True]),
-    "negative position": seal(["name", "ann", 1, -1]),
-    "huge position": seal(["name", "ann", 1, 2**63]),
-    "NUL in the key": seal(["name", "a\0b", 1, None]),
-    "half a surrogate in the key": seal(["name", "\ud800", 1, None]),
+    "too long a list": seal(["name", "ann", 1, None, "", None]),
+    "number as key": seal(["name", 5, 1, None, ""]),
+    "no id": seal(["name", "ann", None, None, ""]),
+    "text as id": seal(["name", "ann", "1", None, ""]),
+    "true as id": seal(["name", "ann", True, None, ""]),
+    "fraction as id": seal(["name", "ann", 1.5, None, ""]),
+    "negative id": seal(["name", "ann", -1, None, ""]),
+    "huge id": seal(["name", "ann", 2**63, None, ""]),
+    "endless id": seal_bytes(b'["name","ann",1' + b"0" * 2_000 + b',null,""]'),
+    "true as position": seal(["name", "ann", 1, True, ""]),
+    "negative position": seal(["name", "ann", 1, -1, ""]),
+    "huge position": seal(["name", "ann", 1, 2**63, ""]),
+    "no name of the rows": seal(["name", "ann", 1, None, None]),
+    "NUL in the key": seal(["name", "a\0b", 1, None, ""]),
+    "half a surrogate in the key": seal(["name", "\ud800", 1, None, ""]),
     "deep": seal_bytes(b"[" * 2_900),
-    "another sort's": seal(["email", "ann", 1, None]),
-    "the other direction's": seal(["-name", "ann", 1, None]),
-    "too long": seal(["name", "x" * LONGEST_CURSOR, 1, None]),
+    "another sort's": seal(["email", "ann", 1, None, ""]),
+    "the other direction's": seal(["-name", "ann", 1, None, ""]),
+    "too long": seal(["name", "x" * LONGEST_CURSOR, 1, None, ""]),
 }
 
 
@@ -133,7 +139,7 @@ def test_what_was_tampered_with_is_refused(text: str) -> None:
 )
 def test_a_time_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(BadCursor):
-        decode_cursor(seal(["t", key, 1, None]), sort="t", key_type=datetime)
+        decode_cursor(seal(["t", key, 1, None, ""]), sort="t", key_type=datetime)
 
 
 @pytest.mark.parametrize("where", ["after", "before"])
@@ -149,7 +155,7 @@ def test_a_time_that_is_none_is_refused(key: str) -> None:
     ],
 )
 def test_whatever_decodes_the_database_can_be_asked(context: Flask, where: str, sort: str, key: str) -> None:
-    request = PageRequest(sort=sort, **{where: seal([sort, key, LARGEST_ID, LARGEST_ID])})  # type: ignore[arg-type]
+    request = PageRequest(sort=sort, **{where: seal([sort, key, LARGEST_ID, LARGEST_POSITION, ""])})  # type: ignore[arg-type]
     page = paginate(get_session(), LISTING, select_users(), request)
     assert not page.had_bad_cursor
     assert list(page.rows) == []

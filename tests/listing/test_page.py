@@ -257,6 +257,9 @@ def test_a_numbered_page_is_a_slice(context: Flask, order: str, plan: Plan, size
     start = (number - 1) * size
     page = world.page(order, size, number=number)
     expected = world.ids(order)
+    if not world.is_counted and start + size > plan.most_counted:
+        assert (ids_of(page), page.is_too_far) == ([], True)
+        return
     assert ids_of(page) == expected[start : start + size]
     assert page.is_past_end is (number > 1 and not page.rows)
     assert (page.next is not None) is (start + size < len(expected))
@@ -403,3 +406,19 @@ def test_what_is_listed_is_what_was_selected(context: Flask) -> None:
     world = World(Plan([person()] * 3))
     page = paginate(get_session(), LISTING, Selection(segments=frozenset()), PageRequest(sort="name"))
     assert (list(page.rows), page.count.value, len(world.rows)) == ([], 0, 3)
+
+
+def test_in_a_list_that_is_not_counted_to_its_end_one_jumps_no_further(context: Flask) -> None:
+    world = World(Plan([person()] * 9, Filters(words=("ann",)), most_counted=4))
+    assert ids_of(world.page("name", 2, number=2)) == world.ids("name")[2:4]
+    page = world.page("name", 2, number=3)
+    assert (list(page.rows), page.is_too_far, page.is_past_end) == ([], True, True)
+
+
+def test_a_cursor_of_other_rows_leads_to_its_key_and_to_no_position(context: Flask) -> None:
+    world = World(Plan([person()] * 6))
+    cursor = world.page("name", 2).next
+    other = paginate(
+        get_session(), LISTING, select_users(status="active"), PageRequest(sort="name", size=2, after=cursor)
+    )
+    assert (ids_of(other), other.position) == (world.ids("name")[2:4], None)

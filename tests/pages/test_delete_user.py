@@ -1,4 +1,4 @@
-"""GET, POST /users/<id>/delete: says what will go, asks once, and refuses what would lock all out."""
+"""GET, POST /users/<id>/delete: says where one goes, asks once, and refuses what would lock all out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import pytest
 from flask import Flask
 
-from tests.conftest import MakeUser, SignedIn, read_user
+from tests.conftest import MakeUser, SignedIn, newest_entry, read_user
 from tests.pages.asking import (
     UNKNOWN_IDS,
     assert_get_asks_to_sign_in,
@@ -20,29 +20,72 @@ from tests.pages.asking import (
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor
 from webapp.access.permissions import Role
+from webapp.history.queries import get_story
+from webapp.history.rules import Kind
+from webapp.users.trash import get_trashed
 
 
 def path_of(user_id: int | str) -> str:
     return f"/users/{user_id}/delete"
 
 
-def test_the_pages_own_button_deletes(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+def test_the_pages_own_button_moves_to_the_trash(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
     visitor, user = signed_in(), make_user(full_name="Ann Lee")
     form = read_form(visitor.get(f"{path_of(user.id)}?back=q%3Dann").text, holding="version")
     answer = visitor.post_raw(form.action or path_of(user.id), form.fields)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/users/?q=ann")
-    assert "Ann Lee is deleted." in visitor.get(answer.headers["Location"]).text
+    assert "Ann Lee is in the trash." in visitor.get(answer.headers["Location"]).text
     assert read_user(app, user.id) is None
-    assert visitor.get(f"/users/{user.id}").status_code == 404
+    way_back = visitor.get(f"/users/{user.id}")
+    assert (way_back.status_code, way_back.headers["Location"]) == (303, f"/trash/{user.id}/restore")
+    assert signed_in("support").get(f"/users/{user.id}").status_code == 404
+    with app.app_context():
+        assert get_trashed(user.id).display_name == "Ann Lee"
 
 
-def test_it_says_what_goes(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+def test_the_toast_brings_back(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user = signed_in(), make_user(full_name="Ann Lee")
+    visitor.post(path_of(user.id), {"version": "1"})
+    undo = read_form(visitor.get("/users/").text, action=f"/users/changes/{newest_entry(app)}/undo")
+    answer = visitor.post_raw(undo.action, undo.fields)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/users/{user.id}")
+    assert read_user(app, user.id) is not None
+
+
+def test_it_is_in_the_history(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user = signed_in(), make_user(full_name="Ann Lee")
+    visitor.post(path_of(user.id), {"version": "1"})
+    assert visitor.user is not None
+    with app.app_context():
+        story = get_story(newest_entry(app))
+    assert (story.kind, story.subject_id, story.subject_name) == (Kind.DELETED, user.id, "Ann Lee")
+    assert story.actor_id == visitor.user.id
+
+
+def test_the_address_is_free_for_somebody_else(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor, user = signed_in(), make_user(email="ann@example.org")
+    visitor.post(path_of(user.id), {"version": "1"})
+    answer = visitor.post("/users/new", {"full_name": "", "email": "ann@example.org", "role": "member"})
+    assert answer.status_code == 303
+
+
+def test_it_says_what_does_not_come_back(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
     visitor, user = signed_in(), make_user(full_name="Ann Lee", email="ann@example.org", role=Role.AUDITOR)
     Visitor(app, user)
     Visitor(app, user)
     page = text_of(visitor.get(path_of(user.id)))
-    for text in ("Ann Lee", "ann@example.org", "The profile", "2 signed-in devices", "cannot be undone"):
+    for text in ("Ann Lee", "ann@example.org", "to the trash", "does not come back", "2 signed-in devices"):
         assert text in page
+
+
+def test_where_everything_comes_back_it_does_not_say_otherwise(
+    signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    page = text_of(signed_in().get(path_of(make_user().id)))
+    assert "to the trash" in page
+    assert "does not come back" not in page
 
 
 def test_without_anybody_signed_in_it_asks_to_sign_in(app: Flask, make_user: MakeUser) -> None:

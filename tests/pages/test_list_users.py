@@ -417,6 +417,14 @@ def test_a_very_long_state_still_lists(signed_in: SignedIn, people: list[User]) 
     assert len(rows_of(answer.text)) == 46
 
 
+def test_a_word_too_many_is_said_and_not_left_out(signed_in: SignedIn, people: list[User]) -> None:
+    words = [f"w{number}" for number in range(11)]
+    visitor = signed_in()
+    answer = visitor.get("/users/", query_string={"q": " ".join(words)})
+    assert (answer.status_code, "Search for at most 10 words." in answer.text) == (422, True)
+    assert visitor.get("/users/", query_string={"q": " ".join(words[:10] * 2)}).status_code == 200
+
+
 def test_a_list_that_takes_too_long_says_how_to_narrow_it(
     database: str, tmp_path: Path, request: pytest.FixtureRequest, hashed_password: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -9,10 +10,12 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask
 
-from tests.conftest import MakeUser, SignedIn
+from tests.conftest import PASSWORD, MakeUser, SignedIn
 from tests.pages.asking import UNKNOWN_IDS, assert_get_asks_to_sign_in, assert_get_writes_nothing, text_of
+from tests.pages.form_reader import read_form
 from tests.visitor import Visitor
 from webapp.access.permissions import Role
+from webapp.auth.rules import MOST_PER_PAIR
 
 ACTS = ("edit", "delete", "deactivate", "password-link", "sign-out")
 
@@ -51,14 +54,47 @@ def test_it_shows_where_the_person_is_signed_in(app: Flask, signed_in: SignedIn,
 @pytest.mark.parametrize(
     ("columns", "text"),
     [
-        ({"is_active": False}, "the account is inactive"),
-        ({"hashed_password": None}, "no password has been set"),
+        ({"is_active": False}, "The account is inactive."),
+        ({"hashed_password": None}, "No password was ever set, and there is no open link"),
+        ({"role": Role.MEMBER}, "A member does not sign in here."),
     ],
 )
 def test_it_says_why_the_person_cannot_sign_in(
     signed_in: SignedIn, make_user: MakeUser, columns: dict[str, object], text: str
 ) -> None:
-    assert text in text_of(signed_in().get(f"/users/{make_user(**columns).id}"))
+    user = make_user(**{"role": Role.AUDITOR, **columns})
+    assert text in text_of(signed_in().get(f"/users/{user.id}"))
+
+
+def test_every_reason_that_applies_is_said(signed_in: SignedIn, make_user: MakeUser) -> None:
+    user = make_user(is_active=False, hashed_password=None, role=Role.MEMBER)
+    page = text_of(signed_in().get(f"/users/{user.id}"))
+    for text in ("The account is inactive.", "No password was ever set", "A member does not sign in here."):
+        assert text in page
+
+
+def test_where_nothing_stands_in_the_way_nothing_is_said(signed_in: SignedIn, make_user: MakeUser) -> None:
+    page = text_of(signed_in().get(f"/users/{make_user(role=Role.AUDITOR).id}"))
+    assert "Why can" not in page
+
+
+def test_too_many_attempts_are_said_and_lifted_by_a_click(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    user, stranger = make_user(role=Role.AUDITOR), Visitor(app)
+    attempt = {"email": user.email, "password": "a wrong password"}
+    statuses = [stranger.post("/auth/login", attempt).status_code for _ in range(MOST_PER_PAIR + 1)]
+    assert statuses[-1] == 429
+    desk = signed_in("administrator")
+    page = text_of(desk.get(f"/users/{user.id}"))
+    assert "Too many attempts" in page
+    assert "the password was wrong" in page
+    form = read_form(page, action=f"/users/{user.id}/lift-throttle")
+    assert desk.post_raw(form.action, form.fields).status_code == 303
+    page = text_of(desk.get(f"/users/{user.id}"))
+    assert "may try again" in page
+    assert "Too many attempts" not in page
+    assert stranger.post("/auth/login", {**attempt, "password": PASSWORD}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -121,13 +157,18 @@ def test_looking_writes_nothing(signed_in: SignedIn, make_user: MakeUser) -> Non
     assert_get_writes_nothing(signed_in(), f"/users/{make_user().id}")
 
 
-def test_it_takes_three_queries(
+def test_it_takes_eight_queries(
     signed_in: SignedIn, make_user: MakeUser, count_queries: Callable[[], AbstractContextManager[list[str]]]
 ) -> None:
     visitor, user = signed_in(), make_user()
     with count_queries() as statements:
         visitor.get(f"/users/{user.id}")
-    assert len(statements) == 3, "who is signed in, the user, the user's sessions"
+    tables = [re.findall(r"FROM (\w+)", statement)[0] for statement in statements]
+    # Who is signed in; the user, and his history, for the page and again for the panel of why he cannot sign
+    # in, which looks at attempts too; his devices; the notes on him.
+    assert sorted(tables) == sorted(
+        ["sessions", "users", "users", "entries", "entries", "attempts", "sessions", "notes"]
+    )
 
 
 @pytest.mark.parametrize(

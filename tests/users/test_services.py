@@ -18,7 +18,7 @@ from webapp.db import get_session
 from webapp.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Stale
 from webapp.extensions import utc_now
 from webapp.listing.search import searchable
-from webapp.users import services
+from webapp.users import services, trash
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
 from webapp.users.queries import find_user_by_email, get_user, has_administrator
@@ -35,7 +35,7 @@ CHANGES: dict[str, Service] = {
     "activate": lambda user, actor: services.activate_user(user, actor=actor),
     "deactivate": lambda user, actor: services.deactivate_user(user, actor=actor),
     "sign out": lambda user, actor: services.sign_out_everywhere(user, actor=actor),
-    "delete": lambda user, actor: services.delete_user(user, version=user.version, actor=actor),
+    "delete": lambda user, actor: trash.delete_user(user, version=user.version, actor=actor),
     "set password": lambda user, actor: services.set_password(user, password=PASSWORD, actor=actor),
     "store password": lambda user, actor: services.store_password(user, hashed="$argon2$", actor=actor),
 }
@@ -218,7 +218,7 @@ def test_nothing_is_written_when_nothing_changes(
 
 
 @pytest.mark.parametrize("version", [0, 2, 2**31 - 1, -1])
-def test_a_stale_version_saves_and_deletes_nothing(
+def test_a_version_that_nobody_can_have_seen_saves_and_deletes_nothing(
     app: Flask, make_user: MakeUser, actor: Actor, version: int
 ) -> None:
     user_id = make_user().id
@@ -227,13 +227,84 @@ def test_a_stale_version_saves_and_deletes_nothing(
     with app.app_context():
         for stale in (
             lambda user: services.update_user(user, version=version, full_name="Late", actor=actor),
-            lambda user: services.delete_user(user, version=version, actor=actor),
+            lambda user: trash.delete_user(user, version=version, actor=actor),
             lambda user: services.update_own_profile(
                 user, version=version, full_name="Late", language="", time_zone="", actor=own
             ),
         ):
             with pytest.raises(Stale):
                 stale(get_user(user_id))
+    assert read_tables(app) == before
+
+
+def test_of_two_editors_each_keeps_what_he_alone_changed(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    old = make_user(full_name="Ann Lee", email="ann@example.org", role=Role.SUPPORT)
+    form = {"full_name": old.full_name, "email": old.email, "role": old.role}  # both opened it so
+    with app.app_context():
+        user = get_user(old.id)
+        for change in ({"full_name": "Ann Other"}, {"email": "other@example.org"}, {"role": Role.AUDITOR}):
+            values: dict[str, str] = {**form, **change}
+            assert services.update_user(user, version=1, **values, actor=actor)  # type: ignore[arg-type]
+    new = read_user(app, old.id)
+    assert new is not None
+    assert (new.full_name, new.email, new.role) == ("Ann Other", "other@example.org", Role.AUDITOR)
+    assert new.version == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "mine"),
+    [
+        ("full_name", "Theirs", "Mine"),
+        ("email", "theirs@example.org", "mine@example.org"),
+        ("role", Role.SUPPORT, Role.AUDITOR),
+    ],
+)
+def test_of_two_editors_of_one_field_the_second_is_stale_and_nothing_of_his_is_saved(
+    app: Flask, make_user: MakeUser, actor: Actor, name: str, theirs: str, mine: str
+) -> None:
+    user_id = make_user().id
+    also = {"full_name": "Also Mine"} if name != "full_name" else {"email": "also@example.org"}
+    with app.app_context():
+        services.update_user(get_user(user_id), version=1, **{name: theirs}, actor=actor)  # type: ignore[arg-type]
+    before = read_tables(app)
+    with app.app_context(), pytest.raises(Stale):
+        services.update_user(get_user(user_id), version=1, **{name: mine, **also}, actor=actor)  # type: ignore[arg-type]
+    assert read_tables(app) == before
+
+
+def test_two_editors_who_typed_the_same_are_no_conflict(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    user_id = make_user().id
+    with app.app_context():
+        assert services.update_user(get_user(user_id), version=1, full_name="Same", actor=actor)
+        assert not services.update_user(get_user(user_id), version=1, full_name="Same", actor=actor)
+
+
+def test_without_a_history_of_the_versions_between_nobody_is_overruled(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    """Somebody whose versions came before the history, or who was forgotten."""
+    user_id = make_user(version=5).id
+    before = read_tables(app)
+    with app.app_context(), pytest.raises(Stale):
+        services.update_user(get_user(user_id), version=4, full_name="Late", actor=actor)
+    assert read_tables(app) == before
+
+
+def test_who_cannot_clean_does_not_save_the_other_half(app: Flask, make_user: MakeUser, actor: Actor) -> None:
+    """A merged save is one transaction as well: the e-mail that somebody else has undoes the name."""
+    make_user(email="taken@example.org")
+    user_id = make_user().id
+    with app.app_context():
+        services.update_user(get_user(user_id), version=1, role=Role.SUPPORT, actor=actor)
+    before = read_tables(app)
+    with app.app_context(), pytest.raises(Conflict):
+        services.update_user(
+            get_user(user_id), version=1, full_name="New", email="taken@example.org", actor=actor
+        )
     assert read_tables(app) == before
 
 
@@ -318,7 +389,7 @@ def test_deleting_takes_sessions_and_links_along(app: Flask, make_user: MakeUser
     user = make_user()
     with app.app_context():
         open_session(user_id=user.id, epoch=0, address="", user_agent="")
-        services.delete_user(get_user(user.id), version=1, actor=actor)
+        trash.delete_user(get_user(user.id), version=1, actor=actor)
         assert get_session().connection().exec_driver_sql("SELECT count(*) FROM sessions").scalar() == 0
     assert read_user(app, user.id) is None
 
@@ -339,8 +410,8 @@ def test_a_profile_is_changed_by_its_owner_alone(app: Flask, make_user: MakeUser
 def test_a_sign_in_is_noted_without_disturbing_an_open_form(app: Flask, make_user: MakeUser) -> None:
     user_id = make_user().id
     with app.app_context():
-        services.record_sign_in(user_id)
-        services.record_sign_in(user_id, rehashed_password="$argon2id$new")
+        services.note_sign_in(user_id)
+        services.note_sign_in(user_id, rehashed_password="$argon2id$new")
     user = read_user(app, user_id)
     assert user is not None
     assert user.last_sign_in_at is not None

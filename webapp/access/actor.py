@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from webapp.access.permissions import Permission, Role, may
 from webapp.errors import N_, Forbidden
 
 
+class Door(StrEnum):
+    """Through which door somebody came."""
+
+    PAGE = "page"
+    COMMAND = "command"
+    API = "api"
+    IMPORT = "import"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """``user_id`` is None for the command line, which acts with its operator's full rights."""
+    """``user_id`` is None for the command line, which acts with its operator's full rights, and for who is
+    not signed in. ``role`` is the one he has at this moment; ``address`` and ``request_id`` say where from.
+    """
 
     user_id: int | None
     name: str
     role: Role
+    door: Door = Door.PAGE
+    address: str = ""
+    request_id: str = ""
 
     @classmethod
     def command_line(cls) -> Actor:
-        return cls(user_id=None, name="command line", role=Role.ADMINISTRATOR)
+        return cls(user_id=None, name="command line", role=Role.ADMINISTRATOR, door=Door.COMMAND)
 
     def may(self, permission: Permission, *, on: Role | None = None) -> bool:
         return may(self.role, permission, on=on)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, Role, may
@@ -31,10 +31,21 @@ class Identity:
 
     @property
     def actor(self) -> Actor:
-        return Actor(user_id=self.id, name=self.display_name, role=self.role)
+        return page_actor(user_id=self.id, name=self.display_name, role=self.role)
 
     def may(self, permission: Permission) -> bool:
         return may(self.role, permission)
+
+
+def page_actor(*, user_id: int | None = None, name: str = "", role: Role = Role.MEMBER) -> Actor:
+    """Whoever sends this request; by default somebody who is not signed in, and may do what everybody may."""
+    return Actor(
+        user_id=user_id,
+        name=name,
+        role=role,
+        address=request.remote_addr or "",
+        request_id=g.get("request_id", ""),
+    )
 
 
 def set_identity_loader(app: Flask, load: Callable[[], Identity | None]) -> None:

@@ -10,6 +10,7 @@ from webapp.errors import N_
 class Permission(StrEnum):
     PUBLIC = "public"  # anybody, signed in or not
     OWN_ACCOUNT = "own_account"  # everybody who may sign in, on himself
+    HISTORY_READ = "history.read"
     USERS_READ = "users.read"
     USERS_CREATE = "users.create"
     USERS_EDIT = "users.edit"
@@ -35,7 +36,9 @@ ROLE_LABELS: dict[Role, str] = {
     Role.ADMINISTRATOR: N_("Administrator"),
 }
 
-_AUDITOR = frozenset({Permission.PUBLIC, Permission.OWN_ACCOUNT, Permission.USERS_READ})
+_AUDITOR = frozenset(
+    {Permission.PUBLIC, Permission.OWN_ACCOUNT, Permission.HISTORY_READ, Permission.USERS_READ}
+)
 _SUPPORT = _AUDITOR | {
     Permission.USERS_CREATE,
     Permission.USERS_EDIT,

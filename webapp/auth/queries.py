@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, func, select
 
 from webapp.access.permissions import Role
 from webapp.auth.models import PasswordLink, SignInSession
@@ -75,6 +75,7 @@ class Credentials(NamedTuple):
     """What a sign-in is checked against."""
 
     user_id: int
+    name: str
     hashed_password: str | None
     role: Role
     is_active: bool
@@ -85,9 +86,14 @@ def find_credentials(email: str) -> Credentials | None:
     row = (
         get_session()
         .execute(
-            select(User.id, User.hashed_password, User.role, User.is_active, User.session_epoch).where(
-                User.email_key == email_key(email)
-            )
+            select(
+                User.id,
+                func.coalesce(func.nullif(User.full_name, ""), User.email),
+                User.hashed_password,
+                User.role,
+                User.is_active,
+                User.session_epoch,
+            ).where(User.email_key == email_key(email))
         )
         .one_or_none()
     )

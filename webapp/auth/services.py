@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import and_, delete, or_, select, update
@@ -15,15 +17,17 @@ from webapp.auth.rules import LINK_LIFETIME, LONGEST_SESSION, hash_token, new_to
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, Invalid, NotFound
 from webapp.extensions import utc_now
+from webapp.history.rules import Kind
+from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
 from webapp.users.rules import LONGEST_PASSWORD, clean_password
-from webapp.users.services import lock_user, record_sign_in, set_password, store_password
+from webapp.users.services import about, lock_user, note_sign_in, set_password, store_password
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
 
-def sign_in(*, email: str, password: str, address: str, user_agent: str) -> str:
+def sign_in(*, email: str, password: str, address: str, user_agent: str, actor: Actor) -> str:
     """Answer the token of a new session.
 
     Raises Invalid with one and the same message, after the same work, whether the account does not
@@ -34,24 +38,54 @@ def sign_in(*, email: str, password: str, address: str, user_agent: str) -> str:
     password = password[: LONGEST_PASSWORD * 2]  # longer ones cannot be right, and cost time
     found = find_credentials(email)
     matches = passwords.verify_password(found.hashed_password if found else None, password)
-    if found is None or not matches or not found.is_active or not may_sign_in(found.role):
+    reason = _refusal(found, matches=matches)
+    if found is None or reason is not None:
+        _record_refusal(found, email=email, reason=reason or "unknown", actor=actor)
         raise Invalid(REFUSED)
     rehashed = (
         passwords.hash_password(password) if passwords.needs_rehash(found.hashed_password or "") else None
     )
     return _start_session(
-        found, email=email, address=address, user_agent=user_agent, rehashed_password=rehashed
+        found, email=email, address=address, user_agent=user_agent, rehashed_password=rehashed, actor=actor
     )
+
+
+def _refusal(found: Credentials | None, *, matches: bool) -> str | None:
+    """Why this sign-in fails, for the history alone: the person who tries is told nothing of it."""
+    if found is None:
+        return "unknown"
+    if not found.is_active:
+        return "inactive"
+    if found.hashed_password is None:
+        return "no_password"
+    if not matches:
+        return "password"
+    return None if may_sign_in(found.role) else "role"
+
+
+@atomic
+def _record_refusal(found: Credentials | None, *, email: str, reason: str, actor: Actor) -> None:
+    """What was typed is kept only where it is the address of somebody: it may have been a password."""
+    subject = Subject(found.user_id, found.name) if found else None
+    record(Kind.SIGN_IN_FAILED, actor=actor, subject=subject, facts={"reason": reason})
 
 
 @atomic
 def _start_session(
-    found: Credentials, *, email: str, address: str, user_agent: str, rehashed_password: str | None
+    found: Credentials,
+    *,
+    email: str,
+    address: str,
+    user_agent: str,
+    rehashed_password: str | None,
+    actor: Actor,
 ) -> str:
     """The epoch is the one the password was compared under: changed meanwhile, the session is born dead."""
     token = open_session(user_id=found.user_id, epoch=found.epoch, address=address, user_agent=user_agent)
-    record_sign_in(found.user_id, rehashed_password=rehashed_password)
+    note_sign_in(found.user_id, rehashed_password=rehashed_password)
     throttle.forget_attempts(email=email, address=address)
+    own = replace(actor, user_id=found.user_id, name=found.name, role=found.role)
+    record(Kind.SIGNED_IN, actor=own, subject=Subject(found.user_id, found.name))
     return token
 
 
@@ -82,8 +116,10 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
 
 
 @atomic
-def sign_out(token: str) -> None:
-    get_session().execute(delete(SignInSession).where(SignInSession.token_hash == hash_token(token)))
+def sign_out(token: str, *, actor: Actor) -> None:
+    gone = delete(SignInSession).where(SignInSession.token_hash == hash_token(token))
+    if get_session().execute(gone.returning(SignInSession.id)).one_or_none() is not None:
+        record(Kind.SIGNED_OUT, actor=actor, subject=Subject(actor.user_id, actor.name))
 
 
 @atomic
@@ -91,14 +127,20 @@ def revoke_session(session: SignInSession, *, actor: Actor) -> None:
     """Sign out one of the actor's own devices."""
     if session.user_id != actor.user_id:
         raise NotFound(N_("This device is signed out already."))
-    get_session().execute(delete(SignInSession).where(SignInSession.id == session.id))
+    gone = delete(SignInSession).where(SignInSession.id == session.id)
+    if get_session().execute(gone.returning(SignInSession.id)).one_or_none() is not None:
+        record(Kind.DEVICE_SIGNED_OUT, actor=actor, subject=Subject(actor.user_id, actor.name))
 
 
 @atomic
 def revoke_other_sessions(*, keep: int, actor: Actor) -> int:
     """Sign out all of the actor's devices but the one with session id ``keep``; tells how many."""
     own = delete(SignInSession).where(SignInSession.user_id == actor.user_id, SignInSession.id != keep)
-    return len(get_session().execute(own.returning(SignInSession.id)).all())
+    number = len(get_session().execute(own.returning(SignInSession.id)).all())
+    if number:
+        subject = Subject(actor.user_id, actor.name)
+        record(Kind.DEVICE_SIGNED_OUT, actor=actor, subject=subject, facts={"count": number})
+    return number
 
 
 @atomic
@@ -149,25 +191,35 @@ def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
         )
     )
     session.flush()
+    record(Kind.LINK_MADE, actor=actor, subject=about(user))
     return token, expires_at
 
 
-def use_password_link(token: str, *, password: str, address: str) -> User:
+@atomic
+def lift_throttle(user: User, *, addresses: Iterable[str], actor: Actor) -> None:
+    """Forget the failed attempts on this account from these addresses."""
+    lock_user(user)
+    actor.require(Permission.USERS_SET_STATUS, on=user.role)
+    if throttle.forget_account(email=user.email, addresses=addresses):
+        record(Kind.ATTEMPTS_FORGOTTEN, actor=actor, subject=about(user))
+
+
+def use_password_link(token: str, *, password: str, address: str, actor: Actor) -> User:
     """Set the password of the link's person. Raises NotFound when the link is used up or expired."""
     user = get_link_owner(token)
     cleaned = clean_password(password, email=user.email)
-    return _spend_link(token, hashed=passwords.hash_password(cleaned), address=address)
+    return _spend_link(token, hashed=passwords.hash_password(cleaned), address=address, actor=actor)
 
 
 @atomic
-def _spend_link(token: str, *, hashed: str, address: str) -> User:
+def _spend_link(token: str, *, hashed: str, address: str, actor: Actor) -> User:
     """Deleting the link decides who was first: of 32 at once, one finds it."""
     lock_user(get_link_owner(token))  # the person first, as everywhere: no two can wait crosswise
     user = get_link_owner(token)
     spent = delete(PasswordLink).where(PasswordLink.token_hash == hash_token(token))
     if get_session().execute(spent.returning(PasswordLink.id)).one_or_none() is None:
         raise NotFound(LINK_IS_DEAD)
-    own = Actor(user_id=user.id, name=user.display_name, role=user.role)
+    own = replace(actor, user_id=user.id, name=user.display_name, role=user.role)
     store_password(user, hashed=hashed, actor=own)
     throttle.forget_attempts(email=user.email, address=address)
     return user

@@ -48,6 +48,30 @@ def forget_attempts(*, email: str, address: str) -> None:
     get_session().execute(delete(Attempts).where(Attempts.key.in_(keys)))
 
 
+def find_wait(*, email: str, addresses: Iterable[str]) -> datetime | None:
+    """Until when attempts on this account are refused, for somebody at one of these addresses."""
+    networks = {network_of(address) for address in addresses}
+    limits = {_key("account", email_key(email)): MOST_PER_ACCOUNT}
+    limits |= {_pair(email, network): MOST_PER_PAIR for network in networks}
+    limits |= {_key("address", network): MOST_PER_ADDRESS for network in networks}
+    rows = get_session().execute(
+        select(Attempts.key, Attempts.started_at, Attempts.tried).where(Attempts.key.in_(limits))
+    )
+    ends = [row.started_at + WINDOW for row in rows if row.tried >= limits[row.key]]
+    return max((end for end in ends if end > utc_now()), default=None)
+
+
+@atomic
+def forget_account(*, email: str, addresses: Iterable[str]) -> bool:
+    """Let somebody at one of these addresses try again; tells whether anything was forgotten.
+
+    What was tried on other accounts still counts.
+    """
+    keys = [_key("account", email_key(email)), *(_pair(email, network_of(address)) for address in addresses)]
+    gone = delete(Attempts).where(Attempts.key.in_(keys)).returning(Attempts.key)
+    return bool(get_session().execute(gone).all())
+
+
 @atomic
 def _count(limits: Iterable[tuple[str, int]]) -> int | None:
     """Count one attempt on each key in turn; the seconds to wait at the first that is over its limit.

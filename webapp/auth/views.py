@@ -8,7 +8,13 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from webapp.access.guards import requires
-from webapp.access.identity import current_actor, current_identity, find_identity, known_identity
+from webapp.access.identity import (
+    current_actor,
+    current_identity,
+    find_identity,
+    known_identity,
+    page_actor,
+)
 from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import services
 from webapp.auth.browser import (
@@ -21,10 +27,12 @@ from webapp.auth.browser import (
 )
 from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
 from webapp.auth.models import SignInSession
+from webapp.auth.obstacles import diagnose_sign_in
 from webapp.auth.queries import get_link_owner, get_own_session, has_open_link, list_sessions
 from webapp.auth.refusals import show_resend, show_sign_in
 from webapp.auth.rules import device_label, safe_path
 from webapp.errors import Busy, DomainError, Invalid, NotFound, Throttled
+from webapp.history.timeline import REASONS
 from webapp.users.models import User
 from webapp.users.queries import get_user
 from webapp.users.rules import time_zones
@@ -54,6 +62,7 @@ def sign_in() -> Response:
             password=form.password.data,
             address=remote_address(),
             user_agent=user_agent(),
+            actor=page_actor(),
         )
     except (Invalid, Throttled, Busy) as error:
         form.show(error)
@@ -74,9 +83,10 @@ def _refuse(page: Response, error: Invalid | Throttled | Busy) -> Response:
 @blueprint.post("/auth/logout")
 @requires(Permission.PUBLIC)
 def sign_out() -> Response:
+    identity = find_identity()
     token = forget_token()
     if token is not None:
-        services.sign_out(token)
+        services.sign_out(token, actor=identity.actor if identity else page_actor())
     tell(gettext("You are signed out."))
     return redirect(url_for("auth.sign_in"), 303)
 
@@ -188,7 +198,7 @@ def use_password_link(token: str) -> Response:
         status = 200
         if form.validate_on_submit():
             user = services.use_password_link(
-                token, password=form.new_password.data, address=remote_address()
+                token, password=form.new_password.data, address=remote_address(), actor=page_actor()
             )
             return _show_set_password(form, user, done=True)
         if form.errors:
@@ -212,6 +222,33 @@ def _show_set_password(
     response = make_response(page, status)
     response.headers["Referrer-Policy"] = "strict-origin"  # the address is a secret: keep it out of logs
     return response
+
+
+@blueprint.post("/users/<int:user_id>/lift-throttle")
+@requires(Permission.USERS_SET_STATUS)
+def lift_throttle(user_id: int) -> Response:
+    user = get_user(user_id)
+    addresses = {story.address for story in diagnose_sign_in(user).failures}
+    services.lift_throttle(user, addresses=addresses, actor=current_actor())
+    tell(gettext("%(name)s may try again.", name=user.display_name))
+    return redirect(show_url(user, back_to()), 303)
+
+
+def render_obstacles_panel(user: User) -> str | None:
+    """Nothing where nothing stands in the way and nothing went wrong lately."""
+    diagnosis = diagnose_sign_in(user)
+    if diagnosis.is_empty:
+        return None
+    actor = current_actor()
+    return render_template(
+        "auth/panel_obstacles.html",
+        user=user,
+        diagnosis=diagnosis,
+        reasons={code: gettext(text) for code, text in REASONS.items()},
+        can_set_status=actor.may(Permission.USERS_SET_STATUS, on=user.role),
+        can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role),
+        can_set_role=actor.may(Permission.USERS_SET_ROLE, on=user.role),
+    )
 
 
 def render_sessions_panel(user: User) -> str:

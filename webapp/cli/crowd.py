@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -62,7 +63,8 @@ class Crowd:
 
     def rows_in_parallel(self) -> Iterator[list[Row]]:
         """The same people in larger batches, made by other processes while this one stores."""
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(2, mp_context=context, initializer=_leave_interrupts) as pool:
             starts = iter(range(0, self.count, ROWS_AT_ONCE))
 
             def ask(parts: int) -> list[Future[list[Row]]]:
@@ -73,6 +75,11 @@ class Crowd:
                 del waiting[:BATCHES_IN_BULK]
                 waiting += ask(BATCHES_IN_BULK)
                 yield made
+
+
+def _leave_interrupts() -> None:
+    """To the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make_rows(crowd: Crowd, start: int, size: int) -> list[Row]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 from flask.cli import with_appcontext
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
-from webapp.cli.crowd import Crowd
+from webapp.cli.crowd import Crowd, Row
 from webapp.cli.errors import say_errors
 from webapp.db import init_db
+from webapp.history import queries as history
 from webapp.listing.maintenance import drop_indexes, make_indexes, rebuild_indexes, settle
 from webapp.users.passwords import generate_password
 from webapp.users.queries import LISTING, count_users, find_highest_id, has_administrator
 from webapp.users.services import create_user, load_users
 
-LISTINGS = (LISTING,)
+LISTINGS = (LISTING, history.LISTING)
 FEWEST_IN_BULK = 50_000  # from here on, indexes made at the end cost less than indexes kept up
 DEMO_USERS = 2_000
 DEMO_SEED = 2026
@@ -41,18 +44,27 @@ def init_database() -> None:
 def seed(count: int, seed_number: int) -> None:
     """Add made-up users with names of many languages."""
     crowd = Crowd(count, seed=seed_number, start=find_highest_id())
-    is_bulk = count >= max(FEWEST_IN_BULK, count_users())
-    if is_bulk:
-        drop_indexes(LISTING)
+    if count < max(FEWEST_IN_BULK, count_users()):
+        _load(crowd.rows(), count)
+        return
+    click.echo("Until the indexes are made at the end, lists are slow and searches are off.")
+    drop_indexes(LISTING)
     try:
-        with click.progressbar(length=count, label=f"Adding {count:,} users") as bar:
-            for rows in crowd.rows_in_parallel() if is_bulk else crowd.rows():
-                load_users(rows)
-                bar.update(len(rows))
+        _load(crowd.rows_in_parallel(), count)
     finally:  # also for what was added before an interruption
-        if is_bulk:
+        try:
             make_indexes(LISTING, tell_index)
-            settle(LISTING)
+        except BaseException:
+            click.echo("The indexes are not made. Run “flask --app wsgi reindex”.", err=True)
+            raise
+    settle(LISTING)
+
+
+def _load(batches: Iterable[list[Row]], count: int) -> None:
+    with click.progressbar(length=count, label=f"Adding {count:,} users") as bar:
+        for rows in batches:
+            load_users(rows, actor=Actor.command_line())
+            bar.update(len(rows))
 
 
 @click.command("reindex")
@@ -90,7 +102,7 @@ def demo(address: str) -> None:
         )
     if count_users() == 1:
         for rows in Crowd(DEMO_USERS, seed=DEMO_SEED).rows():
-            load_users(rows)
+            load_users(rows, actor=Actor.command_line())
     how = f"the password {password} (shown only now)" if password else "the password shown at the first run"
     lost = "" if password else " (lost? make password)"
     click.echo(f"Dossier: open {address} and sign in as {DEMO_EMAIL} with {how}{lost}")

@@ -80,8 +80,8 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         if problem is not None:
             yield Finding(True, "The database is not ready.", problem)
             return
-        yield from _check_sqlite(settings) if settings.is_sqlite else _check_postgres()
         lift_time_limit(get_session())
+        yield from _check_sqlite(settings) if settings.is_sqlite else _check_postgres()
         for listing in LISTINGS:
             for fault in find_faults(get_session(), listing):
                 yield Finding(True, f"A list may find too few or too many: {fault}", REINDEX)

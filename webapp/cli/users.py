@@ -11,6 +11,7 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.cli.errors import say_errors
 from webapp.db import get_session
+from webapp.db.session import lift_time_limit
 from webapp.errors import Invalid, NotFound
 from webapp.listing.page import PageRequest, paginate
 from webapp.listing.search import split_words
@@ -18,6 +19,7 @@ from webapp.users import services
 from webapp.users.models import User
 from webapp.users.passwords import generate_password
 from webapp.users.queries import LISTING, find_user_by_email, select_users
+from webapp.users.trash import erase_user
 
 ACTOR = Actor.command_line()
 ROLES = click.Choice([role.value for role in Role])
@@ -55,6 +57,7 @@ def users() -> None:
 def list_all(search: str, role: str | None, is_active: bool | None, limit: int) -> None:
     """Print id, e-mail, role, status and name, separated by tabs."""
     status = None if is_active is None else "active" if is_active else "inactive"
+    lift_time_limit(get_session())
     selection = select_users(words=split_words(search), role=Role(role) if role else None, status=status)
     page = paginate(get_session(), LISTING, selection, PageRequest(sort="email", size=limit))
     for row in page.rows:
@@ -110,6 +113,20 @@ def set_password(email: str, password: str | None) -> None:
     services.set_password(user, password=chosen, actor=ACTOR, field="password")
     click.echo(f"{user.email} has a new password.")
     tell_generated(password, chosen)
+
+
+@users.command("erase")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_appcontext
+@say_errors
+def erase(email: str, yes: bool) -> None:
+    """Delete a user for good, and all that is personal from the history too. Cannot be undone."""
+    user = get_by_email(email)
+    if not yes:
+        click.confirm(f"Erase {user.display_name} ({user.email}) for good?", abort=True)
+    erase_user(user, actor=ACTOR)
+    click.echo("The user is erased.")
 
 
 def get_by_email(email: str) -> User:

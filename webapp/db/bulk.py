@@ -34,6 +34,7 @@ def load_rows(
             connection.exec_driver_sql(statement, values)
         return
     driver: Any = connection.connection.driver_connection
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     statement = f"COPY {table.name} ({names}) FROM STDIN"
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:

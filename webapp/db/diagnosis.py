@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError, TimeoutError
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError, Tim
 from webapp.errors import N_
 
 UNDEFINED_TABLE = "42P01"
+MADE_FOR_LISTS = re.compile(r"no such table: \w+_search\b")  # as webapp/listing/ddl.py names it
 QUERY_CANCELED = "57014"
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
@@ -30,6 +32,11 @@ class Diagnosis:
 
 
 NO_TABLES = Diagnosis(N_("The database has no tables yet"), N_("Run “flask --app wsgi init-db”."))
+NO_INDEXES = Diagnosis(
+    N_("The lists are not ready"),
+    N_("Try again in a moment if users are being loaded; otherwise run “flask --app wsgi reindex”."),
+    is_passing=True,
+)
 LOCKED = Diagnosis(
     N_("The database is busy"),
     N_("Another change holds what this one needs. Try again in a moment."),
@@ -60,7 +67,9 @@ def diagnose(error: SQLAlchemyError) -> Diagnosis | None:
     state = getattr(error.orig, "sqlstate", None)
     text = str(error.orig)
     found: Diagnosis | None = None
-    if state == UNDEFINED_TABLE or "no such table" in text:
+    if MADE_FOR_LISTS.search(text):
+        found = NO_INDEXES
+    elif state == UNDEFINED_TABLE or "no such table" in text:
         found = NO_TABLES
     elif state == QUERY_CANCELED or "interrupted" in text:
         found = TOO_SLOW

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import select
-from math import inf
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -25,9 +24,10 @@ logger = logging.getLogger(__name__)
 # Execution option: this transaction will write, so SQLite takes the write lock before its first read.
 WRITES = "dossier_writes"
 SQLITE_WAIT_SECONDS = 30
+CACHE_SIZE = -32768  # KiB of each connection to SQLite, which says them with a minus
 STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
 READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
-DEADLINE = "dossier_deadline"  # in a connection's info: when SQLite's reading is to stop
+LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
 
@@ -94,20 +94,18 @@ def sqlite_module() -> ModuleType:
         return importlib.import_module("sqlite3")
 
 
-def _prepare_sqlite_connection(connection: Any, record: ConnectionPoolEntry) -> None:
+def _prepare_sqlite_connection(connection: Any, _record: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",  # readers and the one writer do not wait for each other
         "synchronous=FULL",  # an acknowledged change survives a power cut
         "foreign_keys=ON",
-        "cache_size=-32768",  # KiB
+        "recursive_triggers=ON",  # or REPLACE would delete a row without the triggers that keep the totals
+        f"cache_size={CACHE_SIZE}",
         "temp_store=MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-    info = record.info
-    info[DEADLINE] = inf
-    connection.set_progress_handler(lambda: monotonic() > info[DEADLINE], STEPS_PER_LOOK)
 
 
 def _prepare_postgres_connection(connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -116,12 +114,13 @@ def _prepare_postgres_connection(connection: Any, _record: ConnectionPoolEntry) 
 
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
+    driver: Any = connection.connection.driver_connection
     if options.get(WRITES, False):
-        connection.info[DEADLINE] = inf
+        driver.set_progress_handler(None, 0)
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
         return
-    connection.info[DEADLINE] = monotonic() + options[READ_SECONDS]
-    driver: Any = connection.connection.driver_connection
+    deadline = monotonic() + options[READ_SECONDS]
+    driver.set_progress_handler(lambda: monotonic() > deadline, STEPS_PER_LOOK)
     driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
 
 
@@ -129,9 +128,11 @@ def lift_time_limit(session: Session) -> None:
     """Let this connection read for as long as it takes: for commands, where nobody waits for a page."""
     connection = session.connection()
     if is_sqlite(connection.engine):
-        connection.info[DEADLINE] = inf
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(None, 0)
     else:
         connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.connection.info[LIFTED] = True
 
 
 def begin_writing(session: Session) -> None:
@@ -147,8 +148,10 @@ def write_options(engine: Engine) -> dict[str, Any]:
     return {WRITES: True} if is_sqlite(engine) else {WRITES: True, "isolation_level": "READ COMMITTED"}
 
 
-def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
+def _note_return(connection: Any, record: ConnectionPoolEntry) -> None:
     record.info["returned"] = monotonic()
+    if record.info.pop(LIFTED, False):
+        connection.execute("RESET statement_timeout")
 
 
 def _ping_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:

@@ -29,7 +29,6 @@ from webapp.listing import statements
 from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.definition import Listing, Selection
 from webapp.listing.keyset import Edge
-from webapp.listing.periods import marks_touching
 from webapp.listing.statements import Shape, Source, parameters
 from webapp.listing.totals import read_totals
 from webapp.listing.types import AnyRow, AnySelect
@@ -64,18 +63,22 @@ class Finder(ABC):
         """The rows, each with its ``sort_key``."""
         if self._is_void:
             return []
-        return self._search(wanted) if self.selection.words else self._fetch_unsearched(wanted)
+        if self.selection.words and not self._are_owned_few:
+            return self._search(wanted)
+        return self._fetch_unsearched(wanted)
 
     @cached_property
     def count(self) -> Count:
         """Exact where only segments are chosen, else up to 10,000."""
         if self._is_void:
             return Count(0)
+        if self.selection.owners and (self._are_owned_few or not self.selection.words):
+            return self._count_hits(None)
         if self.selection.words:
             return self._count_search()
         if self.selection.range is not None:
             return Count.capped(self._number_in_range)
-        if self.listing.segments is not None:
+        if self.listing.segments is not None and self.listing.segments.totals is not None:
             return Count(self._population)
         return self._count_hits(None)
 
@@ -94,13 +97,12 @@ class Finder(ABC):
     def _is_void(self) -> bool:
         """Whether no row can fit, so that there is nothing to ask."""
         where = self.selection.range
-        return self.selection.segments == frozenset() or (
-            where is not None and not marks_touching(where.low, where.before)
-        )
+        is_empty = where and where.low and where.before and where.low >= where.before
+        return self.selection.segments == frozenset() or bool(is_empty)
 
     def _fetch_unsearched(self, wanted: Slice) -> Sequence[AnyRow]:
         where = self.selection.range
-        if where is None or where.sort == wanted.sort:
+        if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
         number = self._number_in_range  # either way is read in an index alone
         is_many = number > MOST_COUNTED or number**2 > TYPICAL_PAGE * self._population
@@ -148,21 +150,36 @@ class Finder(ABC):
         return self._number(statement, most=MOST_COUNTED + 1)
 
     @cached_property
-    def _totals(self) -> dict[str, int]:
-        if self.listing.segments is None:
-            highest = self.session.scalar(select(func.max(self.listing.row_id)))
-            return {"": highest or 0}
-        return read_totals(self.session, self.listing.segments)
+    def _are_owned_few(self) -> bool:
+        """Whether the owner's rows, few as they are, are looked at one by one, whatever the words."""
+        if not self.selection.owners:
+            return False
+        shape = replace(self.shape, words=0, segments=None, range=None)
+        statement = statements.count_hits(self.listing, shape, None)
+        return self._number(statement, most=MOST_COUNTED + 1) <= MOST_COUNTED
 
-    @property
+    @cached_property
+    def _totals(self) -> dict[str, int] | None:
+        """None where nobody keeps them."""
+        segments = self.listing.segments
+        if segments is None or segments.totals is None:
+            return None
+        return read_totals(self.session, segments)
+
+    @cached_property
     def _table_rows(self) -> int:
+        """About how many there are: without totals, as many as were ever written."""
+        if self._totals is None:
+            return self.session.scalar(select(func.max(self.listing.row_id))) or 0
         return sum(self._totals.values())
 
     @cached_property
     def _population(self) -> int:
-        """How many rows the chosen segments have."""
+        """How many rows the chosen segments have; without totals, at most."""
         chosen = self.selection.segments
-        return sum(rows for name, rows in self._totals.items() if chosen is None or name in chosen)
+        if self._totals is None or chosen is None:
+            return self._table_rows
+        return sum(rows for name, rows in self._totals.items() if name in chosen)
 
     # --- running ---
 

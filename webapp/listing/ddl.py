@@ -1,8 +1,8 @@
 """What a fast list needs in the database besides its indexes: triggers, and SQLite's full-text table.
 
-Migrations run these statements, and `flask reindex` runs them again where something is missing. A
-migration must make the same for ever, so what is here changes only together with a new migration
-that drops and makes it anew; ``tests/listing/test_ddl.py`` compares both.
+Migrations run these statements, and `flask reindex` runs them again. A migration must make the same for
+ever, so what is here changes only together with a new migration that drops and makes it anew;
+``tests/db/test_migrations.py`` compares what both make.
 
 Names follow the table: ``users_search``, ``users_totals`` and triggers that begin so.
 """
@@ -25,7 +25,7 @@ def search_table(table: str, *, text: str, segment: str, time: str) -> list[str]
         moment = f"{row}.{time}"
         return f"{row}.{text}, {row}.{segment}, {year_mark(moment)}, {month_mark(moment)}"
 
-    changed = " OR ".join(f"old.{column} <> new.{column}" for column in (text, segment, time))
+    changed = " OR ".join(f"old.{column} <> new.{column}" for column in ("id", text, segment, time))
     add = f"INSERT INTO {name} (rowid, {columns}) VALUES (new.id, {values('new')})"
     remove = f"INSERT INTO {name} ({name}, rowid, {columns}) VALUES ('delete', old.id, {values('old')})"
     return [
@@ -52,7 +52,9 @@ def _sqlite_totals(table: str, segment: str) -> list[str]:
         return (
             f"INSERT INTO {totals} (segment, amount) SELECT {row}.{segment}, 0"
             f" WHERE NOT EXISTS (SELECT 1 FROM {totals} WHERE {is_it});"
-            f" UPDATE {totals} SET amount = amount + {amount} WHERE {is_it};"
+            # One row of them: a correction adds another.
+            f" UPDATE {totals} SET amount = amount + {amount}"
+            f" WHERE id = (SELECT min(id) FROM {totals} WHERE {is_it});"
         )
 
     return [
@@ -109,7 +111,7 @@ def _postgres_totals(table: str, segment: str) -> list[str]:
         "truncate": "",
     }
     triggers = [
-        f"CREATE TRIGGER {totals}_{event} AFTER {event.upper()} ON {table} {rows}"
+        f"CREATE OR REPLACE TRIGGER {totals}_{event} AFTER {event.upper()} ON {table} {rows}"
         f" FOR EACH STATEMENT EXECUTE FUNCTION {totals}_keep()"
         for event, rows in tables.items()
     ]

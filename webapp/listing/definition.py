@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, MetaData, String, Table
@@ -18,15 +19,17 @@ SEGMENT_NAME = re.compile(r"#[a-z0-9]{2}")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """A column of three characters that cuts the table into a few parts, such as role and status of a user.
+    """A column of three characters that cuts the table into parts, such as role and status of a user.
 
-    Every sort has an index that begins with it, so any union of parts is read in order, and
-    ``totals`` says exactly how many rows each part has (see ``webapp/listing/totals.py``).
+    Every sort has an index that begins with it, so any union of parts is read in order. Where it does not
+    ``lead``, there is an index without it as well, for all parts together. ``totals`` says exactly how many
+    rows each part has (see ``webapp/listing/totals.py``).
     """
 
     column: Column[str]
     names: tuple[str, ...]
-    totals: Table
+    totals: Table | None = None
+    leads: bool = True
 
     def __post_init__(self) -> None:
         wrong = [name for name in self.names if not SEGMENT_NAME.fullmatch(name)]
@@ -37,17 +40,19 @@ class Segments:
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchIndex:
     """A ``searchable`` column with a trigram index: the full-text table ``name`` on SQLite, a GIN index on
-    Postgres (see ``webapp/listing/ddl.py``).
+    Postgres (see ``webapp/listing/ddl.py``). ``time`` is what a range is about.
     """
 
     column: Column[str]
     name: str
+    time: Column[datetime]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Listing:
     """What can be listed. ``columns`` is what a row shows, the id among them; a sort exists only where an
-    index does. Declare it once: its identity keys the statements that were built for it.
+    index does. ``owners`` are columns that a row belongs to somebody by, each with an index of every sort.
+    Declare it once: its identity keys the statements that were built for it.
     """
 
     columns: tuple[ColumnElement[Any], ...]
@@ -55,6 +60,7 @@ class Listing:
     sorts: Mapping[str, SortKey]
     segments: Segments | None = None
     search: SearchIndex | None = None
+    owners: Mapping[str, Column[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +76,19 @@ class Range:
 class Selection:
     """Which rows of a Listing; the conditions are ANDed. ``segments`` None is all of them.
 
-    ``words`` come from ``split_words()``.
+    ``words`` come from ``split_words()``; ``owners`` are names of the Listing's, each with its value.
     """
 
     words: tuple[str, ...] = ()
     segments: frozenset[str] | None = None
     range: Range | None = None
+    owners: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same selection, on every worker; short enough for a cursor."""
+        parts = (self.words, sorted(self.segments or ()), self.segments is None, self.range, self.owners)
+        return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def totals_table(metadata: MetaData, of: str) -> Table:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, UnaryExpression, bindparam, tuple_
 
 LONGEST_CURSOR = 4_000
 LARGEST_ID = 2**63 - 1
+LARGEST_POSITION = 10**12
 
 
 class BadCursor(Exception):
@@ -40,20 +41,23 @@ class Edge:
     position: int | None
 
 
-def encode_cursor(sort: str, edge: Edge) -> str:
+def encode_cursor(sort: str, edge: Edge, *, of: str = "") -> str:
+    """``of`` names the rows it is about: for others it still leads to its key, but to no position."""
     key = edge.key.isoformat() if isinstance(edge.key, datetime) else edge.key
-    text = json.dumps([sort, key, edge.id, edge.position], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps([sort, key, edge.id, edge.position, of], ensure_ascii=False, separators=(",", ":"))
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime]) -> Edge:
+def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime], of: str = "") -> Edge:
     """Raises BadCursor for anything that ``encode_cursor`` did not make for this sort."""
     if len(text) > LONGEST_CURSOR:
         raise BadCursor
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         match json.loads(urlsafe_b64decode(padded)):
-            case [str(for_sort), str(key), int(row_id), int() | None as position] if for_sort == sort:
+            case [str(for_sort), str(key), int(row_id), int() | None as position, str(about)] if (
+                for_sort == sort
+            ):
                 if isinstance(row_id, bool) or isinstance(position, bool):  # JSON's true is an int to Python
                     raise BadCursor
                 value: str | datetime = key
@@ -66,9 +70,9 @@ def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime])
                 raise BadCursor
     except (ValueError, OverflowError, RecursionError, binascii.Error):
         raise BadCursor from None
-    if not 0 <= row_id <= LARGEST_ID or not (position is None or 0 <= position <= LARGEST_ID):
+    if not 0 <= row_id <= LARGEST_ID or not (position is None or 0 <= position <= LARGEST_POSITION):
         raise BadCursor
-    return Edge(value, row_id, position)
+    return Edge(value, row_id, position if about == of else None)
 
 
 def order_by(

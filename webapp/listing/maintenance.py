@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from webapp.db import atomic, engine, get_session
-from webapp.db.session import is_sqlite
+from webapp.db.session import CACHE_SIZE, is_sqlite
 from webapp.listing.ddl import drop_search_table, drop_totals_triggers, search_table, totals_triggers
 from webapp.listing.definition import Listing
 from webapp.listing.totals import correct_totals, find_differences
@@ -23,12 +23,12 @@ Tell = Callable[[str], object]
 @atomic
 def drop_indexes(listing: Listing) -> None:
     """Take off what slows down the insertion of very many rows; ``make_indexes`` puts it on again."""
-    connection, table = get_session().connection(), listing.row_id.table
+    connection = get_session().connection()
     if is_sqlite(connection.engine):
-        connection.exec_driver_sql("PRAGMA cache_size = -300000")  # KiB: of this process, which loads
+        connection.exec_driver_sql("PRAGMA cache_size = -300000")  # KiB, until the indexes are made again
     for index in _indexes(connection, listing):
         connection.execute(DropIndex(index, if_exists=True))
-    for statement in _triggers(connection, table.name).drop:
+    for statement in _triggers(connection, listing).drop:
         connection.exec_driver_sql(statement)
 
 
@@ -40,35 +40,49 @@ def make_indexes(listing: Listing, tell: Tell) -> None:
     """
     session = get_session()
     connection, table = session.connection(), listing.row_id.table
-    triggers = _triggers(connection, table.name)
-    if not is_sqlite(connection.engine):
+    triggers = _triggers(connection, listing)
+    on_sqlite = is_sqlite(connection.engine)
+    if not on_sqlite:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
     for index in _indexes(connection, listing):
         tell(str(index.name))
         connection.execute(CreateIndex(index, if_not_exists=True))
-    tell(f"{table.name}_totals")
-    for statement in (*triggers.drop, *triggers.make):
+    # Postgres replaces what is there: to drop it first would ask for a lock that readers hold as well.
+    for statement in (*(triggers.drop if on_sqlite else ()), *triggers.make):
         connection.exec_driver_sql(statement)
-    if listing.segments is not None:
+    if listing.segments is not None and listing.segments.totals is not None:
+        tell(listing.segments.totals.name)
         correct_totals(session, listing.segments)
-    if listing.search is not None and is_sqlite(connection.engine):
+    if listing.search is not None and on_sqlite:
         name = listing.search.name
         tell(name)
         connection.exec_driver_sql(f"INSERT INTO {name} ({name}) VALUES ('rebuild')")
+    if on_sqlite:
+        connection.exec_driver_sql(f"PRAGMA cache_size = {CACHE_SIZE}")
 
 
 def rebuild_indexes(listing: Listing, tell: Tell) -> None:
     """Make everything anew. On Postgres others can write while the indexes are made."""
-    make_indexes(listing, tell)
     table = listing.row_id.table.name
-    tell(table)
     if is_sqlite(engine):
+        make_indexes(listing, tell)
+        tell(table)
         _run_atomically(f"REINDEX {table}")
-    else:
-        _run_alone(f"REINDEX TABLE CONCURRENTLY {table}")
-        settle(listing)
+        return
+    with engine.connect() as connection:
+        invalid = connection.scalars(text(INVALID_INDEXES), {"table": table}).all()
+        indexes = _indexes(connection, listing)
+    for name in invalid:  # left by a run that was interrupted: they would be kept up for nothing
+        _run_alone(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    for index in indexes:
+        statement = str(CreateIndex(index, if_not_exists=True).compile(dialect=engine.dialect))
+        _run_alone(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
+    make_indexes(listing, tell)
+    tell(table)
+    _run_alone(f"REINDEX TABLE CONCURRENTLY {table}")
+    settle(listing)
 
 
 def settle(listing: Listing) -> None:
@@ -86,14 +100,16 @@ def _run_alone(statement: str) -> None:
     """In no transaction, and for as long as it takes."""
     with engine.connect() as connection:
         connection.exec_driver_sql("SET statement_timeout = 0")
-        connection.exec_driver_sql(statement)
-        connection.exec_driver_sql("RESET statement_timeout")
+        try:
+            connection.exec_driver_sql(statement)
+        finally:
+            connection.exec_driver_sql("RESET statement_timeout")
 
 
 PRESENT = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger') AND tbl_name = :table",
     "postgresql": "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = to_regclass(:table)"
-    " UNION ALL SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(:table)",
+    " UNION ALL SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND tgenabled <> 'D'",
 }
 INVALID_INDEXES = (
     "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = to_regclass(:table) AND NOT indisvalid"
@@ -105,15 +121,15 @@ def find_faults(session: Session, listing: Listing) -> Iterator[str]:
     connection, table = session.connection(), listing.row_id.table
     present = set(connection.scalars(text(PRESENT[connection.dialect.name]), {"table": table.name}))
     wanted = {str(index.name) for index in _indexes(connection, listing)}
-    missing = sorted((wanted | _triggers(connection, table.name).names) - present)
+    missing = sorted((wanted | _triggers(connection, listing).names) - present)
     yield from (f"{name} is missing." for name in missing)
     if missing:
         return
-    if listing.segments is not None:
+    if listing.segments is not None and listing.segments.totals is not None:
         for segment, amount in sorted(find_differences(session, listing.segments).items()):
             yield f"The total of {segment} is {abs(amount)} too {'low' if amount > 0 else 'high'}."
     if is_sqlite(connection.engine):
-        yield from _find_sqlite_faults(connection, listing)
+        yield from _find_sqlite_faults(listing)
     else:
         for name in connection.scalars(text(INVALID_INDEXES), {"table": table.name}):
             yield f"{name} was never finished."
@@ -128,15 +144,22 @@ class _Triggers:
 
     @property
     def names(self) -> set[str]:
-        return set(re.findall(r"CREATE TRIGGER (\w+)", " ".join(self.make)))
+        return set(re.findall(r"CREATE (?:OR REPLACE )?TRIGGER (\w+)", " ".join(self.make)))
 
 
-def _triggers(connection: Connection, table: str) -> _Triggers:
-    drop = drop_totals_triggers(table, is_sqlite=is_sqlite(connection.engine))
-    make = totals_triggers(table, "segment", is_sqlite=is_sqlite(connection.engine))
-    if is_sqlite(connection.engine):
+def _triggers(connection: Connection, listing: Listing) -> _Triggers:
+    on_sqlite, table = is_sqlite(connection.engine), listing.row_id.table.name
+    segments, search = listing.segments, listing.search
+    drop: list[str] = []
+    make: list[str] = []
+    if segments is not None and segments.totals is not None:
+        drop += drop_totals_triggers(table, is_sqlite=on_sqlite)
+        make += totals_triggers(table, segments.column.name, is_sqlite=on_sqlite)
+    if on_sqlite and search is not None and segments is not None:
         drop += drop_search_table(table)
-        make += search_table(table, text="search_text", segment="segment", time="created_at")
+        make += search_table(
+            table, text=search.column.name, segment=segments.column.name, time=search.time.name
+        )
     return _Triggers(drop, make)
 
 
@@ -147,13 +170,20 @@ def _indexes(connection: Connection, listing: Listing) -> list[Index]:
     return [i for i in indexes if i.dialect_options["postgresql"]["using"] not in only_postgres]
 
 
-def _find_sqlite_faults(connection: Connection, listing: Listing) -> Iterator[str]:
+def _find_sqlite_faults(listing: Listing) -> Iterator[str]:
     if listing.search is None:
         return
-    name = listing.search.name
     try:
-        connection.exec_driver_sql(f"INSERT INTO {name} ({name}, rank) VALUES ('integrity-check', 1)")
+        _check_full_text(listing.search.name)
     except DatabaseError as error:
-        if "malformed" not in str(error.orig):
+        if not any(sign in str(error.orig) for sign in ("malformed", "checksum mismatch", "corrupt")):
             raise
-        yield f"The full text {name} differs from its table."
+        yield f"The full text {listing.search.name} differs from its table."
+
+
+@atomic
+def _check_full_text(name: str) -> None:
+    """SQLite takes this for a change, so others wait with theirs; it writes nothing."""
+    get_session().connection().exec_driver_sql(
+        f"INSERT INTO {name} ({name}, rank) VALUES ('integrity-check', 1)"
+    )

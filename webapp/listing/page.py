@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from webapp.listing.choosing import Finder, Slice
-from webapp.listing.counting import Count
+from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.definition import Listing, Selection
 from webapp.listing.keyset import BadCursor, Edge, decode_cursor, encode_cursor
 from webapp.listing.postgres import PostgresFinder
@@ -42,7 +42,8 @@ class Page:
     """One page. ``position`` is how many rows come before it, where that is known.
 
     ``next`` and ``previous`` are cursors for ``after`` and ``before``, None at the ends.
-    ``is_past_end``: the page asked for does not exist, there are only ``count`` rows.
+    ``is_past_end``: the page asked for does not exist, there are only ``count`` rows; ``is_too_far``: it
+    may exist, but one jumps no further than the rows are counted.
     """
 
     rows: Sequence[AnyRow]
@@ -52,6 +53,7 @@ class Page:
     next: str | None = None
     previous: str | None = None
     is_past_end: bool = False
+    is_too_far: bool = False
     had_bad_cursor: bool = False
 
 
@@ -70,6 +72,7 @@ class _Paging:
         self.sort = request.sort.removeprefix("-")
         self.descending = request.sort.startswith("-")
         self.key_type = listing.sorts[self.sort].type
+        self.selected = selection.fingerprint
         self.finder = FINDERS[session.get_bind().dialect.name](session, listing, selection)
 
     def run(self) -> Page:
@@ -88,13 +91,15 @@ class _Paging:
         return self._page(self._fetch(), position=0)
 
     def _decode(self, text: str) -> Edge:
-        return decode_cursor(text, sort=self.request.sort, key_type=self.key_type)
+        return decode_cursor(text, sort=self.request.sort, key_type=self.key_type, of=self.selected)
 
     def _numbered(self, number: int) -> Page:
         offset = (number - 1) * self.request.size
         if offset > FURTHEST_ROW:
             return self._page([], position=offset, is_past_end=True)
         count = self.finder.count
+        if not count.is_exact and offset + self.request.size > MOST_COUNTED:
+            return self._page([], position=offset, is_past_end=True, is_too_far=True)
         if count.is_exact and count.value // 2 < offset < count.value:
             rows = self._numbered_from_end(offset, count.value)
         else:
@@ -150,6 +155,7 @@ class _Paging:
         has_previous: bool | None = None,
         has_next: bool | None = None,
         is_past_end: bool = False,
+        is_too_far: bool = False,
         had_bad_cursor: bool = False,
     ) -> Page:
         if has_next is None:
@@ -172,8 +178,9 @@ class _Paging:
             next=self._cursor(rows[-1], last_position) if rows and has_next else None,
             previous=self._cursor(rows[0], position) if rows and has_previous else None,
             is_past_end=is_past_end,
+            is_too_far=is_too_far,
             had_bad_cursor=had_bad_cursor,
         )
 
     def _cursor(self, row: AnyRow, position: int | None) -> str:
-        return encode_cursor(self.request.sort, Edge(row.sort_key, row.id, position))
+        return encode_cursor(self.request.sort, Edge(row.sort_key, row.id, position), of=self.selected)

@@ -106,6 +106,11 @@ def split_words(query: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fold(query[:LONGEST_QUERY]).split()))[:MOST_WORDS]
 
 
+def has_too_many_words(query: str) -> bool:
+    """Whether ``split_words`` would leave some out."""
+    return len(set(fold(query[:LONGEST_QUERY]).split())) > MOST_WORDS
+
+
 def pattern_of(word: str) -> str:
     """What of a ``searchable`` text the folded word must contain: never under three characters."""
     return WORD_START[: max(0, SHORTEST_SUBSTRING - len(word))] + spell(word)

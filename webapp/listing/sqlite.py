@@ -20,7 +20,7 @@ FURTHER = 8
 # Entries of the sort's index that are read in the time in which one candidate is gathered.
 ENTRIES_PER_CANDIDATE = 4
 # A walk that looks at each row may look at so many of the candidates that were counted.
-WALK_SHARE = 4
+WALK_SHARE = 8
 
 
 class SQLiteFinder(Finder):
@@ -51,9 +51,18 @@ class SQLiteFinder(Finder):
         if candidates == most:
             return self._walk_bounded(wanted, most // WALK_SHARE)
         # So few that their ids make a small set: no other row need be looked at.
-        entries = rounded(candidates * ENTRIES_PER_CANDIDATE)
+        entries = rounded(self._count_scattered(wanted, candidates) * ENTRIES_PER_CANDIDATE)
         statement = statements.walk_candidates(self.listing, self._shape(wanted), entries)
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
+
+    def _count_scattered(self, wanted: Slice, candidates: int) -> int:
+        """Those that do not lie together in the order of the sort, because its key begins with the word: to
+        gather these costs little.
+        """
+        shape = self._shape(wanted)
+        if not statements.begins_with_word(self.listing, shape):
+            return candidates
+        return candidates - self._number(statements.count_begins(self.listing, shape), most=candidates)
 
     def _count_search(self) -> Count:
         return Count.capped(MOST_COUNTED + 1) if self._is_surely_many() else self._count_hits("search")
@@ -74,7 +83,7 @@ class SQLiteFinder(Finder):
 
     def _are_many_inside(self, selection: Selection) -> bool:
         """Whether there are more than 10,000 in the months that lie wholly within the range."""
-        match = statements.match_text(selection, is_inside=True)
+        match = statements.match_text(self.listing, selection, is_inside=True)
         if match is None:
             return False
         statement = statements.count_candidates(self.listing)
@@ -97,4 +106,4 @@ class SQLiteFinder(Finder):
 
     @cached_property
     def _match(self) -> str | None:
-        return statements.match_text(self.selection)
+        return statements.match_text(self.listing, self.selection)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     Boolean,
+    Column,
     ColumnElement,
     Select,
     bindparam,
@@ -80,6 +81,7 @@ class Shape:
     is_sqlite: bool
     words: int = 0
     segments: tuple[str, ...] | None = None
+    owners: tuple[str, ...] = ()
     range: str | None = None
     has_low: bool = False
     has_before: bool = False
@@ -95,6 +97,7 @@ class Shape:
             is_sqlite=is_sqlite,
             words=len(selection.words),
             segments=None if selection.segments is None else tuple(sorted(selection.segments)),
+            owners=tuple(name for name, _value in selection.owners),
             range=where.sort if where else None,
             has_low=bool(where and where.low),
             has_before=bool(where and where.before),
@@ -112,6 +115,7 @@ def parameters(
         values |= {"word_low": word, "word_end": word[:-1] + _following(word[-1])}
     for number, pattern in enumerate(patterns):
         values |= {f"pattern_{number}": pattern, f"like_{number}": f"%{pattern}%"}
+    values |= {f"owner_{name}": value for name, value in selection.owners}
     if selection.range is not None:
         values |= {"low": selection.range.low, "before": selection.range.before}
     if edge is not None:
@@ -125,7 +129,7 @@ def _following(character: str) -> str:
     return chr(0xE000 if 0xD800 <= code < 0xE000 else code)  # noqa: PLR2004 - surrogates are no characters
 
 
-def match_text(selection: Selection, *, is_inside: bool = False) -> str | None:
+def match_text(listing: Listing, selection: Selection, *, is_inside: bool = False) -> str | None:
     """The FTS5 query of the words, in the segments, in the months that the range touches.
 
     ``is_inside``: in the months that lie wholly within the range; None when there is no such month.
@@ -134,7 +138,10 @@ def match_text(selection: Selection, *, is_inside: bool = False) -> str | None:
     if selection.segments is not None:
         terms.append(_any_of(sorted(selection.segments)))
     where = selection.range
-    if where is not None:
+    if where is not None and listing.sorts[where.sort].column is not _search(listing).time:
+        if is_inside:
+            return None  # the index knows the months of another time
+    elif where is not None:
         marks = (marks_inside if is_inside else marks_touching)(where.low, where.before)
         if not marks:
             return None
@@ -287,9 +294,14 @@ def _begins(listing: Listing, shape: Shape) -> AnySelect:
         key < bindparam("word_end"),
         *_range_checks(listing, shape, is_indexed=False),
     )
-    if listing.segments is None:
-        return statement
-    return statement.where(_is_of(listing, shape.segments or listing.segments.names))
+    names = _merged_segments(listing, shape)
+    return statement if names is None else statement.where(_is_of(listing, names))
+
+
+@lru_cache(maxsize=1_000)
+def count_begins(listing: Listing, shape: Shape) -> AnySelect:
+    """How many rows' sort key begins with the word, up to ``most``."""
+    return select(func.count()).select_from(_begins(listing, shape).limit(bindparam("most")).subquery())
 
 
 @lru_cache(maxsize=1_000)
@@ -303,13 +315,15 @@ def count_hits(listing: Listing, shape: Shape, source: Source | None) -> AnySele
 def count_in_scan(listing: Listing, shape: Shape) -> AnySelect:
     """Postgres: of ``scanned`` rows as they lie in the table, how many fit, up to ``most``."""
     checked: set[ColumnElement[Any]] = {_search(listing).column}
-    if shape.segments is not None and listing.segments is not None:
-        checked.add(listing.segments.column)
+    checked.update(listing.owners[name] for name in shape.owners)
+    if shape.segments is not None:
+        checked.add(_segment(listing))
     if shape.range is not None:
         checked.update(listing.sorts[shape.range].column.base_columns)
     lying = select(*checked).limit(bindparam("scanned")).subquery()
     here = ClauseAdapter(lying)
     checks = [*_word_checks(listing, shape), *_range_checks(listing, shape, is_indexed=True)]
+    checks += _owner_checks(listing, shape)
     if shape.segments is not None:
         checks.append(_is_of(listing, shape.segments))
     fitting = select(lying.c[0]).where(*map(here.traverse, checks)).limit(bindparam("most"))
@@ -333,7 +347,9 @@ def sample(listing: Listing, shape: Shape) -> AnySelect:
     here = ClauseAdapter(blocks)
     words = [here.traverse(check) for check in _word_checks(listing, shape)]
     ranges = [here.traverse(check) for check in _range_checks(listing, shape, is_indexed=True)]
-    parts = [] if shape.segments is None else [here.traverse(_is_of(listing, shape.segments))]
+    parts = [here.traverse(check) for check in _owner_checks(listing, shape)]
+    if shape.segments is not None:
+        parts.append(here.traverse(_is_of(listing, shape.segments)))
     return select(
         func.count().label("rows"),
         func.count().filter(*words).label("searched"),
@@ -353,10 +369,12 @@ def _merge(
     if shape.has_edge:
         rows = rows.where(beyond(key, listing.row_id, descending=shape.descending))
     order = order_by(key, listing.row_id, descending=shape.descending)
+    rows = rows.where(*_owner_checks(listing, shape))
     branches = [rows]
-    if listing.segments is not None:
-        names = listing.segments.names if shape.segments is None else shape.segments
-        branches = [rows.where(listing.segments.column == _quoted(name)) for name in names]
+    if shape.owners and shape.segments is not None:
+        branches = [rows.where(_is_of(listing, shape.segments, is_indexed=False))]
+    elif names := _merged_segments(listing, shape):
+        branches = [rows.where(_segment(listing) == _quoted(name)) for name in names]
     if len(branches) == 1:
         merged: Any = branches[0].order_by(*order)
     else:
@@ -388,11 +406,10 @@ def _hits(
         statement = statement.where(*(column_.like(bindparam(f"like_{n}")) for n in range(shape.words)))
     else:
         statement = statement.where(*_word_checks(listing, shape))
-    names = shape.segments
-    if names is None and source == "range" and listing.segments is not None:
-        names = listing.segments.names  # its index begins with the segment
+    statement = statement.where(*_owner_checks(listing, shape, is_indexed=source is None))
+    names = _merged_segments(listing, shape) if source == "range" else shape.segments
     if names is not None and not (by_search and shape.is_sqlite):  # there the match has named them
-        statement = statement.where(_is_of(listing, names))
+        statement = statement.where(_is_of(listing, names, is_indexed=not shape.owners))
     return statement.where(*_range_checks(listing, shape, is_indexed=source == "range"))
 
 
@@ -426,10 +443,30 @@ def _bounds(shape: Shape, key: ColumnElement[Any], of_type: TypeEngine[Any]) -> 
     return bounds
 
 
-def _is_of(listing: Listing, names: Sequence[str]) -> ColumnElement[bool]:
+def _owner_checks(listing: Listing, shape: Shape, *, is_indexed: bool = True) -> list[ColumnElement[bool]]:
+    checks = []
+    for name in shape.owners:
+        column_ = listing.owners[name]
+        checks.append((column_ if is_indexed else unindexed(column_)) == bindparam(f"owner_{name}"))
+    return checks
+
+
+def _merged_segments(listing: Listing, shape: Shape) -> tuple[str, ...] | None:
+    """Those whose parts of an index are read, one after the other or merged; None for an index without."""
+    if shape.segments is not None or listing.segments is None or not listing.segments.leads:
+        return shape.segments
+    return listing.segments.names
+
+
+def _segment(listing: Listing) -> Column[str]:
     if listing.segments is None:
         raise ValueError("this list has no segments")
-    return listing.segments.column.in_([_quoted(name) for name in names])
+    return listing.segments.column
+
+
+def _is_of(listing: Listing, names: Sequence[str], *, is_indexed: bool = True) -> ColumnElement[bool]:
+    segment = _segment(listing)
+    return (segment if is_indexed else unindexed(segment)).in_([_quoted(name) for name in names])
 
 
 def _quoted(segment: str) -> ColumnElement[str]:

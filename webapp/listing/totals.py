@@ -9,6 +9,7 @@ that nobody else holds.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Select, func, insert, select, union_all
 from sqlalchemy.orm import Session
@@ -29,18 +30,26 @@ def find_differences(session: Session, segments: Segments) -> dict[str, int]:
 
 def correct_totals(session: Session, segments: Segments) -> None:
     """Add what is missing. Others may write meanwhile: their differences and this one add up."""
-    session.execute(insert(segments.totals).from_select(["segment", "amount"], _differences(segments)))
+    if segments.totals is not None:
+        statement = insert(segments.totals).from_select(["segment", "amount"], _differences(segments))
+        session.execute(statement)
+
+
+def _columns(segments: Segments) -> Any:
+    if segments.totals is None:
+        raise ValueError("nobody keeps totals of these segments")
+    return segments.totals.c
 
 
 @lru_cache
 def _sums(segments: Segments) -> Select[str, int]:
-    totals = segments.totals.c
+    totals = _columns(segments)
     return select(totals.segment, func.sum(totals.amount)).group_by(totals.segment)
 
 
 @lru_cache
 def _differences(segments: Segments) -> AnySelect:
-    totals = segments.totals.c
+    totals = _columns(segments)
     counted = select(segments.column.label("segment"), func.count().label("amount")).group_by(segments.column)
     kept = select(totals.segment, (-func.sum(totals.amount)).label("amount")).group_by(totals.segment)
     both = union_all(counted, kept).subquery()

@@ -6,6 +6,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from webapp.users.views import blueprint
+    from webapp.users import trash_views, views
 
-    app.register_blueprint(blueprint)
+    app.register_blueprint(views.blueprint)
+    app.register_blueprint(trash_views.blueprint)

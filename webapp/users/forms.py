@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -25,14 +24,13 @@ from webapp.access.permissions import ROLE_LABELS, Role
 from webapp.errors import N_
 from webapp.listing.definition import Selection
 from webapp.listing.page import FURTHEST_ROW, PAGE_SIZES, PageRequest
-from webapp.listing.search import LONGEST_QUERY, split_words
+from webapp.listing.search import LONGEST_QUERY, MOST_WORDS, has_too_many_words, split_words
 from webapp.users import rules
 from webapp.users.queries import SORTS, select_users
-from webapp.web.forms import Form, VersionField, follows
+from webapp.web.forms import DayField, Form, VersionField, follows, refuse_far_day
 from webapp.web.language import gettext
 from webapp.web.times import end_of_day, start_of_day
 
-FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2200, 1, 1)
 DEFAULT_SORT, DEFAULT_SIZE = "name", 50
 
 
@@ -65,14 +63,10 @@ class DeleteForm(Form):
     version = VersionField()
 
 
-class DayField(DateField):
-    """A calendar day, as browsers send it."""
+class RestoreForm(Form):
+    """Another e-mail, where somebody else has the old one by now."""
 
-    def process_formdata(self, valuelist: list[str]) -> None:
-        try:
-            super().process_formdata(valuelist)
-        except ValueError:
-            raise ValueError(gettext("Write the day as 2024-12-31.")) from None
+    email = EmailField(N_("E-mail"), validators=[follows(rules.clean_email)])
 
 
 class UserFilterForm(Form):
@@ -103,6 +97,8 @@ class UserFilterForm(Form):
     def validate_q(self, field: SearchField) -> None:
         if len(field.data or "") > LONGEST_QUERY:
             raise ValidationError(gettext("Search for at most %(most)s characters.", most=LONGEST_QUERY))
+        if has_too_many_words(field.data or ""):
+            raise ValidationError(gettext("Search for at most %(most)s words.", most=MOST_WORDS))
 
     def validate_status(self, field: SelectField) -> None:
         _refuse_unlisted(field)
@@ -114,10 +110,10 @@ class UserFilterForm(Form):
         _refuse_unlisted(field)
 
     def validate_created_from(self, field: DateField) -> None:
-        _refuse_far_day(field)
+        refuse_far_day(field)
 
     def validate_created_to(self, field: DateField) -> None:
-        _refuse_far_day(field)
+        refuse_far_day(field)
         first = self.created_from.data
         if first and field.data and field.data < first:
             raise ValidationError(gettext("This day is before the first one."))
@@ -173,11 +169,6 @@ def _refuse_unlisted(field: SelectField) -> None:
     if (field.data or "") not in values:
         listed = ", ".join(value for value in values if value)
         raise ValidationError(gettext("Choose one of: %(choices)s.", choices=listed))
-
-
-def _refuse_far_day(field: DateField) -> None:
-    if field.data and not FIRST_DAY <= field.data <= LAST_DAY:
-        raise ValidationError(gettext("Choose a day from 1970 to 2200."))
 
 
 def role_choices() -> list[SelectChoice]:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Enum,
     Index,
     String,
+    Text,
     UniqueConstraint,
     func,
     literal_column,
@@ -101,6 +102,23 @@ class User(Base):
         return self.full_name or self.email
 
 
+class Trashed(Base):
+    """Somebody in the trash: the whole row as JSON, out of the way of every list, sign-in and e-mail."""
+
+    __tablename__ = "trash"
+
+    user_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    deleted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    email: Mapped[str] = mapped_column(String(LONGEST_EMAIL))
+    full_name: Mapped[str] = mapped_column(String(LONGEST_NAME))
+    role: Mapped[Role] = mapped_column(RoleText)
+    row: Mapped[str] = mapped_column(Text)
+
+    @property
+    def display_name(self) -> str:
+        return self.full_name or self.email
+
+
 def derive_keys(*, full_name: str, email: str) -> dict[str, str]:
     """The columns computed from name and e-mail; used by the model and by bulk writes alike."""
     return {
@@ -116,6 +134,7 @@ def segment_of(role: Role, status: str) -> str:
 
 
 USERS = table_of(User)
+TRASH = table_of(Trashed)
 TOTALS = totals_table(Base.metadata, of="users")
 
 _c = USERS.c
@@ -135,6 +154,7 @@ Index(
     postgresql_using="gin",
     postgresql_ops={"search_text": "gin_trgm_ops"},
 ).ddl_if(dialect="postgresql")  # SQLite has the table users_search instead
+Index("ix_trash_by_deleted_at", TRASH.c.deleted_at, TRASH.c.user_id)
 # Asked at every change of a role: who else could still let the others in.
 _IS_ADMINISTRATOR = text("role = 'administrator'")
 Index("ix_users_administrators", _c.id, postgresql_where=_IS_ADMINISTRATOR, sqlite_where=_IS_ADMINISTRATOR)

@@ -12,7 +12,7 @@ from webapp.errors import N_, NotFound
 from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.totals import read_totals
-from webapp.users.models import NEVER, ROLE_LETTERS, STATUS_LETTERS, TOTALS, USERS, User, segment_of
+from webapp.users.models import NEVER, ROLE_LETTERS, STATUS_LETTERS, TOTALS, TRASH, USERS, User, segment_of
 from webapp.users.rules import email_key
 
 # The list works on columns, not on entities: building 50 User objects costs more than the query.
@@ -41,9 +41,16 @@ LISTING = Listing(
     row_id=_users.id,
     sorts=SORTS,
     segments=PARTS,
-    search=SearchIndex(_users.search_text, "users_search"),
+    search=SearchIndex(_users.search_text, "users_search", _users.created_at),
 )
 
+
+_trash = TRASH.c
+TRASH_LISTING = Listing(
+    columns=(_trash.user_id.label("id"), _trash.email, _trash.full_name, _trash.role, _trash.deleted_at),
+    row_id=_trash.user_id,
+    sorts={"deleted_at": SortKey(_trash.deleted_at, datetime)},
+)
 
 # What the status filter offers → what it means. Whoever is inactive counts as that, invited or not.
 STATUSES = {
@@ -76,6 +83,10 @@ def select_users(
         segments=None if len(segments) == len(SEGMENTS) else segments,
         range=Range("created_at", created_from, created_before) if is_ranged else None,
     )
+
+
+def find_user(user_id: int) -> User | None:
+    return get_session().get(User, user_id) if user_id <= LARGEST_ID else None
 
 
 def get_user(user_id: int) -> User:

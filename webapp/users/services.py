@@ -6,10 +6,10 @@ or NotFound, and then nothing was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import insert, update
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
@@ -18,6 +18,9 @@ from webapp.db import atomic, get_session
 from webapp.db.bulk import Value, load_rows
 from webapp.errors import N_, Conflict, Forbidden, NotFound, Stale
 from webapp.extensions import utc_now
+from webapp.history.queries import list_stories_since
+from webapp.history.rules import Kind
+from webapp.history.services import Subject, record
 from webapp.users import passwords, rules
 from webapp.users.models import USERS, User, derive_keys
 from webapp.users.queries import lock_administrators
@@ -43,15 +46,17 @@ def create_user(
     if password is not None:
         cleaned = rules.clean_password(password, email=user.email, field="password")
         user.hashed_password = passwords.hash_password(cleaned)  # slow, so before the transaction
-    _add_user(user)
+    _add_user(user, actor)
     return user
 
 
 @atomic
-def _add_user(user: User) -> None:
+def _add_user(user: User, actor: Actor) -> None:
     session = get_session()
     session.add(user)
     session.flush()
+    values = {name: getattr(user, name) for name in ("email", "full_name", "role", "is_active")}
+    record(Kind.CREATED, actor=actor, subject=about(user), changes={n: (None, v) for n, v in values.items()})
 
 
 @atomic
@@ -63,8 +68,13 @@ def update_user(
     full_name: str | None = None,
     role: str | None = None,
     actor: Actor,
+    undoes_id: int | None = None,
 ) -> bool:
-    """Change what is given and differs; tells whether anything did. ``version`` is what the editor saw."""
+    """Change what is given and differs; tells whether anything did. ``version`` is what the editor saw.
+
+    What somebody else changed since stays where this editor left it alone (a three-way merge, with the
+    history as its base). Raises Stale when both changed the same field, each to something else.
+    """
     administrators = lock_administrators() if role is not None else frozenset()
     lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
@@ -78,13 +88,16 @@ def update_user(
     changes = {name: value for name, value in values.items() if getattr(user, name) != value}
     if not changes:  # also of a stale version: a form sent twice is no conflict with oneself
         return False
-    _refuse_stale(user, version)
+    if version != user.version:
+        changes = merge(user, version, changes)
+        if not changes:
+            return False
     if "role" in changes:
         _check_role_change(user, changes["role"], administrators, actor)
         # Links and sign-ins made under the old role end with it: whoever could make a link for a
         # member must not come in by it as the administrator that this person is now.
         changes["session_epoch"] = user.session_epoch + 1
-    _apply(user, changes)
+    _apply(user, changes, Kind.EDITED, actor, undoes_id=undoes_id)
     return True
 
 
@@ -103,47 +116,35 @@ def update_own_profile(
     }
     changes = {name: value for name, value in values.items() if getattr(user, name) != value}
     if changes:
-        _refuse_stale(user, version)
-        _apply(user, changes)
+        refuse_stale(user, version)
+        _apply(user, changes, Kind.EDITED, actor)
     return bool(changes)
 
 
 @atomic
-def activate_user(user: User, *, actor: Actor) -> bool:
+def activate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> bool:
     """Let the person in again; tells whether that changed anything."""
     lock_user(user)
     actor.require(Permission.USERS_SET_STATUS, on=user.role)
     if user.is_active:
         return False
-    _apply(user, {"is_active": True})
+    _apply(user, {"is_active": True}, Kind.ACTIVATED, actor, undoes_id=undoes_id)
     return True
 
 
 @atomic
-def deactivate_user(user: User, *, actor: Actor) -> bool:
+def deactivate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> bool:
     """Shut the person out at once, on every device; tells whether that changed anything."""
     administrators = lock_administrators()
     lock_user(user)
     actor.require(Permission.USERS_SET_STATUS, on=user.role)
     if not user.is_active:
         return False
-    _refuse_own(user, actor, N_("You cannot deactivate yourself. Ask another administrator."))
-    _refuse_last_administrator(user, administrators)
-    _apply(user, {"is_active": False, "session_epoch": user.session_epoch + 1})
+    refuse_own(user, actor, N_("You cannot deactivate yourself. Ask another administrator."))
+    refuse_last_administrator(user, administrators)
+    changes = {"is_active": False, "session_epoch": user.session_epoch + 1}
+    _apply(user, changes, Kind.DEACTIVATED, actor, undoes_id=undoes_id)
     return True
-
-
-@atomic
-def delete_user(user: User, *, version: int, actor: Actor) -> None:
-    administrators = lock_administrators()
-    lock_user(user)
-    actor.require(Permission.USERS_DELETE, on=user.role)
-    _refuse_stale(user, version)
-    _refuse_own(user, actor, N_("You cannot delete yourself. Ask another administrator."))
-    _refuse_last_administrator(user, administrators)
-    session = get_session()
-    session.execute(delete(User).where(User.id == user.id))
-    session.expunge(user)
 
 
 def set_password(user: User, *, password: str, actor: Actor, field: str = "new_password") -> None:
@@ -158,7 +159,9 @@ def store_password(user: User, *, hashed: str, actor: Actor) -> None:
     lock_user(user)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
-    _apply(user, {"hashed_password": hashed, "session_epoch": user.session_epoch + 1})
+    _apply(
+        user, {"hashed_password": hashed, "session_epoch": user.session_epoch + 1}, Kind.PASSWORD_SET, actor
+    )
 
 
 @atomic
@@ -167,11 +170,12 @@ def sign_out_everywhere(user: User, *, actor: Actor) -> None:
     if actor.user_id != user.id:
         actor.require(Permission.USERS_SET_STATUS, on=user.role)
     _set_aside(user, session_epoch=user.session_epoch + 1)
+    record(Kind.SIGNED_OUT_EVERYWHERE, actor=actor, subject=about(user))
 
 
 @atomic
-def record_sign_in(user_id: int, *, rehashed_password: str | None = None) -> None:
-    """Note the time; store the password's hash anew when its parameters have been raised since."""
+def note_sign_in(user_id: int, *, rehashed_password: str | None = None) -> None:
+    """The time; and the password's hash anew when its parameters have been raised since."""
     values: dict[str, Any] = {"last_sign_in_at": utc_now()}
     if rehashed_password is not None:
         values["hashed_password"] = rehashed_password
@@ -194,9 +198,10 @@ LOADED = (
 
 
 @atomic
-def load_users(rows: Iterable[tuple[Value, ...]]) -> None:
+def load_users(rows: Sequence[tuple[Value, ...]], *, actor: Actor) -> None:
     """The fastest way in, for very many: values of LOADED, clean already, the keys by derive_keys()."""
     load_rows(get_session(), USERS, LOADED, rows)
+    record(Kind.LOADED, actor=actor, facts={"count": len(rows)})
 
 
 def lock_user(user: User) -> None:
@@ -207,11 +212,24 @@ def lock_user(user: User) -> None:
         raise NotFound(N_("This user was deleted meanwhile.")) from None
 
 
-def _apply(user: User, changes: Mapping[str, object]) -> None:
+def about(user: User) -> Subject:
+    """The user as the history names him."""
+    return Subject(user.id, user.display_name, user.version)
+
+
+# What the history never tells, or what follows from the rest.
+UNTOLD = frozenset({"hashed_password", "session_epoch"})
+
+
+def _apply(
+    user: User, changes: Mapping[str, Any], kind: Kind, actor: Actor, *, undoes_id: int | None = None
+) -> None:
+    told = {name: (getattr(user, name), new) for name, new in changes.items() if name not in UNTOLD}
     for name, value in changes.items():
         setattr(user, name, value)
     user.updated_at = utc_now()
     get_session().flush()
+    record(kind, actor=actor, subject=about(user), changes=told, undoes_id=undoes_id)
 
 
 def _set_aside(user: User, **values: object) -> None:
@@ -220,7 +238,31 @@ def _set_aside(user: User, **values: object) -> None:
     get_session().refresh(user)
 
 
-def _refuse_stale(user: User, version: int) -> None:
+def merge(user: User, version: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``changes`` those that the editor who saw ``version`` made. Raises Stale where both made one."""
+    base = find_base(user, version)
+    if base is None:
+        raise Stale(N_("Somebody else changed this user while you were editing. Nothing was saved."))
+    own = {name: value for name, value in changes.items() if value != base.get(name, getattr(user, name))}
+    if own.keys() & {name for name, value in base.items() if value != getattr(user, name)}:
+        raise Stale(N_("Somebody else changed this user while you were editing. Nothing was saved."))
+    return own
+
+
+def find_base(user: User, version: int) -> dict[str, Any] | None:
+    """Field → its value in that version, for all that has changed since; None when nobody can know."""
+    if not 0 < version < user.version:  # nobody can have seen that
+        return None
+    stories = list_stories_since(user.id, version)
+    if {story.version for story in stories} != set(range(version + 1, user.version + 1)):
+        return None
+    base: dict[str, Any] = {}
+    for story in stories:
+        base |= {name: old for name, (old, _new) in story.changes.items()}
+    return base
+
+
+def refuse_stale(user: User, version: int) -> None:
     if version != user.version:
         raise Stale(N_("Somebody else changed this user while you were editing. Nothing was saved."))
 
@@ -229,15 +271,15 @@ def _check_role_change(user: User, role: Role, administrators: frozenset[int], a
     actor.require(Permission.USERS_SET_ROLE, on=user.role)
     actor.require(Permission.USERS_SET_ROLE, on=role)
     if role is not Role.ADMINISTRATOR:
-        _refuse_last_administrator(user, administrators, field="role")
+        refuse_last_administrator(user, administrators, field="role")
 
 
-def _refuse_own(user: User, actor: Actor, message: str) -> None:
+def refuse_own(user: User, actor: Actor, message: str) -> None:
     if actor.user_id == user.id:
         raise Conflict(message)
 
 
-def _refuse_last_administrator(user: User, administrators: frozenset[int], field: str | None = None) -> None:
+def refuse_last_administrator(user: User, administrators: frozenset[int], field: str | None = None) -> None:
     if administrators == {user.id}:
         raise Conflict(
             N_("This is the last administrator who can sign in. Make somebody else one first."), field=field

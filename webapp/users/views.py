@@ -16,14 +16,18 @@ from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
 from webapp.db.diagnosis import TOO_SLOW, diagnose
 from webapp.errors import Conflict, Invalid, Stale
+from webapp.history.queries import find_latest, get_story, list_stories, list_stories_since
+from webapp.history.rules import FIELD_LABELS
+from webapp.history.timeline import explain_fields
+from webapp.history.views import SHOWN_OF_A_PERSON, render_timeline
 from webapp.listing.page import paginate
-from webapp.users import queries, services
-from webapp.users.comparison import Comparison
+from webapp.users import queries, services, trash, undoing
+from webapp.users.comparison import FIELDS, Comparison, choose
 from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
 from webapp.users.models import User
 from webapp.users.table import build_heads, build_table
 from webapp.users.urls import LONGEST_BACK, after_save, back_to, back_url, list_back, list_url, show_url
-from webapp.web.language import gettext
+from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
 from webapp.web.panels import collect_panels
 
@@ -55,6 +59,8 @@ def list_users() -> Response:
     if page.is_past_end:
         empty = "past_end"
         notice = gettext("Page %(number)s is past the end of the list.", number=form.page.data)
+        if page.is_too_far:
+            notice = gettext("In a list that is not counted to its end one jumps no further than row 10,000.")
     elif not page.rows:
         empty = "no_match" if form.is_filtering else "no_users"
     return _show_list(form, page=table, notice=notice, empty=empty)
@@ -102,9 +108,15 @@ def create_user() -> Response:
 
 @blueprint.get("/<int:user_id>")
 @requires(Permission.USERS_READ)
-def show_user(user_id: int) -> str:
-    user = queries.get_user(user_id)
+def show_user(user_id: int) -> str | Response:
     actor = current_actor()
+    if (
+        actor.may(Permission.USERS_DELETE)
+        and queries.find_user(user_id) is None
+        and trash.is_trashed(user_id)
+    ):
+        return redirect(url_for("trash.restore_user", user_id=user_id), 303)
+    user = queries.get_user(user_id)
     back = back_to()
 
     def url_if(permission: Permission, endpoint: str) -> str | None:
@@ -112,6 +124,7 @@ def show_user(user_id: int) -> str:
         return url_for(endpoint, user_id=user.id, back=back or None) if allowed else None
 
     can_set_status = actor.may(Permission.USERS_SET_STATUS, on=user.role)
+    stories = list_stories(user.id, most=SHOWN_OF_A_PERSON + 1)
     return render_template(
         "users/show.html",
         user=user,
@@ -122,20 +135,29 @@ def show_user(user_id: int) -> str:
         can_set_status=can_set_status and actor.user_id != user.id,
         can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role) and user.is_active,
         can_sign_out=can_set_status,
-        panels=[Markup(html) for html in collect_panels("user", user)],  # noqa: S704 - our own templates
+        # Ready HTML of our own templates.
+        panels=[Markup(html) for html in collect_panels("user", user)],  # noqa: S704
+        profile_panels=[Markup(html) for html in collect_panels("user profile", user)],  # noqa: S704
+        timeline=Markup(render_timeline(user.id, user.role, stories)),  # noqa: S704
+        told=explain_fields(stories),
     )
 
 
 @blueprint.route("/<int:user_id>/edit", methods=["GET", "POST"])
 @requires(Permission.USERS_EDIT)
 def edit_user(user_id: int) -> Response:
-    user = queries.get_user(user_id)
     actor = current_actor()
+    if request.method == "POST" and queries.find_user(user_id) is None:
+        form = UserForm(with_role=actor.may(Permission.USERS_SET_ROLE))
+        return _show_form(form, None, gone_id=user_id, status=404)
+    user = queries.get_user(user_id)
     actor.require(Permission.USERS_EDIT, on=user.role)
     form = UserForm(obj=user, with_role=actor.may(Permission.USERS_SET_ROLE))
+    choose(user, form, {name: request.form.get(f"choice-{name}", "") for name in FIELDS})
     status = 422 if form.is_submitted() else 200
     stale = None
     if form.validate_on_submit():
+        seen = form.version.data
         try:
             changed = services.update_user(
                 user,
@@ -146,27 +168,61 @@ def edit_user(user_id: int) -> Response:
                 actor=actor,
             )
         except Stale:
-            stale, status = Comparison.of(user, form), 409
+            stale, status = Comparison.of(user, form, seen), 409
             form.version.data = user.version  # sent again, the form is about what the page shows now
         except (Invalid, Conflict) as error:
             form.show(error)
             status = 422 if isinstance(error, Invalid) else 409
         else:
-            name = user.display_name
-            tell(gettext("%(name)s is saved.", name=name) if changed else gettext("Nothing was changed."))
+            _tell_saved(user, changed=changed, seen=seen)
             return redirect(after_save(user, back_to()), 303)
     return _show_form(form, user, stale=stale, status=status)
 
 
+def _tell_saved(user: User, *, changed: bool, seen: int) -> None:
+    if not changed:
+        tell(gettext("Nothing was changed."))
+        return
+    text = gettext("%(name)s is saved.", name=user.display_name)
+    own = current_actor()
+    others = {
+        name
+        for story in list_stories_since(user.id, seen)
+        if (story.actor_id, story.request_id) != (own.user_id, own.request_id)
+        for name in story.changes
+    } & FIELD_LABELS.keys()
+    if others:
+        labels = ", ".join(sorted(gettext(FIELD_LABELS[name]) for name in others))
+        text += " " + gettext("What somebody else changed meanwhile is kept: %(fields)s.", fields=labels)
+    tell(text, undo_url=undo_url(user.id))
+
+
+def undo_url(user_id: int) -> str | None:
+    """Where the latest change of somebody is undone."""
+    latest = find_latest(user_id)
+    return url_for("users.undo_change", entry_id=latest.id) if latest else None
+
+
 def _show_form(
-    form: UserForm, user: User | None, *, stale: Comparison | None = None, status: int
+    form: UserForm,
+    user: User | None,
+    *,
+    stale: Comparison | None = None,
+    gone_id: int | None = None,
+    status: int,
 ) -> Response:
+    """``gone_id``: the user was deleted while somebody edited him, who must not lose what he typed."""
     back = back_to()
+    can_restore = gone_id is not None and current_actor().may(Permission.USERS_DELETE)
     page = render_template(
         "users/form.html",
         form=form,
         user=user,
         stale=stale,
+        is_gone=gone_id is not None,
+        restore_url=url_for("trash.restore_user", user_id=gone_id)
+        if can_restore and gone_id is not None and trash.is_trashed(gone_id)
+        else None,
         back=back,
         cancel_url=show_url(user, back) if user else list_back(back),
     )
@@ -178,8 +234,7 @@ def _show_form(
 def activate_user(user_id: int) -> Response:
     user = queries.get_user(user_id)
     if services.activate_user(user, actor=current_actor()):
-        undo = url_for("users.deactivate_user", user_id=user.id)
-        tell(gettext("%(name)s is active again.", name=user.display_name), undo_url=undo)
+        tell(gettext("%(name)s is active again.", name=user.display_name), undo_url=undo_url(user.id))
     return redirect(show_url(user, back_to()), 303)
 
 
@@ -188,10 +243,8 @@ def activate_user(user_id: int) -> Response:
 def deactivate_user(user_id: int) -> Response:
     user = queries.get_user(user_id)
     if services.deactivate_user(user, actor=current_actor()):
-        undo = url_for("users.activate_user", user_id=user.id)
-        tell(
-            gettext("%(name)s is inactive and signed out everywhere.", name=user.display_name), undo_url=undo
-        )
+        text = gettext("%(name)s is inactive and signed out everywhere.", name=user.display_name)
+        tell(text, undo_url=undo_url(user.id))
     return redirect(show_url(user, back_to()), 303)
 
 
@@ -213,16 +266,40 @@ def delete_user(user_id: int) -> Response:
     status = 200
     if form.validate_on_submit():
         try:
-            services.delete_user(user, version=form.version.data, actor=current_actor())
+            trash.delete_user(user, version=form.version.data, actor=current_actor())
         except (Stale, Conflict) as error:
             form.show(error)
             form.version.data = user.version
             status = 409
         else:
-            tell(gettext("%(name)s is deleted.", name=user.display_name))
+            tell(gettext("%(name)s is in the trash.", name=user.display_name), undo_url=undo_url(user_id))
             return redirect(list_back(back), 303)
-    goes = [gettext("The profile: name, e-mail, role and dates."), *collect_panels("user deletion", user)]
+    goes = collect_panels("user deletion", user)
     page = render_template(
         "users/delete.html", user=user, goes=goes, form=form, cancel_url=show_url(user, back), back=back
     )
     return make_response(page, status)
+
+
+@blueprint.post("/changes/<int:entry_id>/undo")
+@requires(Permission.USERS_EDIT)
+def undo_change(entry_id: int) -> Response:
+    try:
+        user = undoing.undo_change(entry_id, actor=current_actor())
+    except (Conflict, Invalid, Stale) as error:
+        tell(explain(error), level="bad")
+        story = get_story(entry_id)
+        if story.subject_id is not None and queries.find_user(story.subject_id) is not None:
+            return redirect(url_for("users.show_user", user_id=story.subject_id), 303)
+        return redirect(_trash_or_history(), 303)
+    if user is None:
+        tell(gettext("Undone: the user is in the trash."))
+        return redirect(_trash_or_history(), 303)
+    tell(gettext("Undone: %(name)s is as before.", name=user.display_name), undo_url=undo_url(user.id))
+    return redirect(show_url(user, back_to()), 303)
+
+
+def _trash_or_history() -> str:
+    """Where somebody is found who is no user now."""
+    may_restore = current_actor().may(Permission.USERS_DELETE)
+    return url_for("trash.list_trash" if may_restore else "history.list_history")

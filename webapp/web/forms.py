@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from flask import request
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, HiddenField, StringField, ValidationError
+from wtforms import DateField, Field, HiddenField, StringField, ValidationError
 from wtforms.i18n import get_translations
 
 from webapp.errors import DomainError, Invalid
 from webapp.web.language import current_language, explain, gettext
 
 LONGEST_VERSION = 9
+FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2200, 1, 1)
 NO_VERSION = 0
 
 
@@ -70,3 +72,19 @@ class VersionField(HiddenField):
         text = valuelist[0] if valuelist else ""
         is_number = text.isascii() and text.isdigit() and len(text) <= LONGEST_VERSION
         self.data = int(text) if is_number else NO_VERSION
+
+
+class DayField(DateField):
+    """A calendar day, as browsers send it."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError(gettext("Write the day as 2024-12-31.")) from None
+
+
+def refuse_far_day(field: DateField) -> None:
+    """Days that every zone can turn into a time, and every database store."""
+    if field.data and not FIRST_DAY <= field.data <= LAST_DAY:
+        raise ValidationError(gettext("Choose a day from 1970 to 2200."))

@@ -13,7 +13,7 @@ from flask import g, has_request_context, request
 from markupsafe import Markup, escape
 
 from webapp.access.identity import known_identity
-from webapp.errors import DomainError
+from webapp.errors import DomainError, join
 
 DEFAULT = "en"
 CATALOGUES = Path(__file__).resolve().parent.parent / "languages"
@@ -106,4 +106,4 @@ def ngettext(singular: str, plural: str, number: int, **params: object) -> str:
 
 def explain(error: DomainError) -> str:
     """The error's message in the person's language."""
-    return gettext(error.message, **error.params)
+    return gettext(error.message, **{name: join(value, gettext) for name, value in error.params.items()})

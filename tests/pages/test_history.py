@@ -1,0 +1,302 @@
+"""GET /history/ and a person's timeline: all that was done, by whom, found by name, person, kind and time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from werkzeug.test import TestResponse
+
+from tests.conftest import PASSWORD, MakeUser, SignedIn, newest_entry
+from tests.corpus import CANARY, RAW, TEXTS, encode, received
+from tests.history.ways import assert_intact, read_rows, read_stories
+from tests.pages.asking import assert_get_asks_to_sign_in, assert_get_writes_nothing, text_of
+from tests.visitor import Visitor, field_value
+from webapp.access.actor import Actor
+from webapp.access.permissions import Role
+from webapp.db import get_session
+from webapp.history.models import ENTRIES
+from webapp.history.rules import Kind
+from webapp.history.services import Subject, forget, record
+
+PATH = "/history/"
+PARAMETERS = ("q", "user", "actor", "kind", "door", "since", "until", "after", "before", "unknown")
+CountQueries = Callable[[], AbstractContextManager[list[str]]]
+
+
+def lines_in(answer: TestResponse) -> list[int]:
+    """The ids of the entries, as they stand on the page."""
+    return [int(found) for found in re.findall(r'<li id="h(\d+)"', answer.text)]
+
+
+def write(app: Flask, number: int, *, subject_id: int = 500, name: str = "Ann Lee") -> list[int]:
+    desk = Actor(user_id=77, name="Desk Person", role=Role.SUPPORT, address="192.0.2.1", request_id="r-1")
+    with app.app_context():
+        return [
+            record(
+                Kind.EDITED,
+                actor=desk,
+                subject=Subject(subject_id, name, version),
+                changes={"full_name": (f"Ann {version}", f"Ann {version + 1}")},
+            )
+            for version in range(1, number + 1)
+        ]
+
+
+def test_it_shows_who_did_what_to_whom_from_where(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, user = signed_in(), make_user(full_name="Ann Lee")
+    values = {"full_name": "Ann Other", "email": user.email, "role": "auditor", "version": "1"}
+    sent = desk.post(f"/users/{user.id}/edit", values)
+    answer = desk.get(PATH)
+    page = text_of(answer)
+    for text in ("Administrator Desk", "edited", "Ann Other", "Ann Lee", "Member", "Auditor", "127.0.0.1"):
+        assert text in page
+    assert sent.headers["X-Request-ID"] in page
+    assert f'href="/users/{user.id}"' in page
+    assert lines_in(answer) == [newest_entry(app)]
+
+
+def test_what_a_page_does_is_written_with_its_request(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, user = signed_in("support"), make_user()
+    answer = desk.post(f"/users/{user.id}/deactivate", headers={"X-Request-ID": "from-a-proxy-1"})
+    (story,) = read_stories(app)
+    assert (story.kind, story.door, story.address) == (Kind.DEACTIVATED, "page", "127.0.0.1")
+    assert story.request_id == "from-a-proxy-1" == answer.headers["X-Request-ID"]
+    assert desk.user is not None
+    assert (story.actor_id, story.actor_role) == (desk.user.id, "support")
+
+
+def test_signing_in_failing_and_signing_out_stand_in_it(app: Flask, make_user: MakeUser) -> None:
+    user, visitor = make_user(role=Role.AUDITOR, full_name="Ann Lee"), Visitor(app)
+    for password in ("a wrong password", PASSWORD):
+        visitor.post("/auth/login", {"email": user.email, "password": password})
+    page = text_of(visitor.get(PATH))
+    assert "failed to sign in" in page
+    assert "the password was wrong" in page
+    visitor.post("/auth/logout")
+    kinds = [story.kind for story in read_stories(app)]
+    assert kinds == [Kind.SIGN_IN_FAILED, Kind.SIGNED_IN, Kind.SIGNED_OUT]
+    assert_intact(app)
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "path", "rule"),
+    [
+        ("auditor", "POST", "/users/{}/edit", "POST /users/<int:user_id>/edit"),
+        ("support", "GET", "/users/{}/delete", "GET /users/<int:user_id>/delete"),
+        ("auditor", "GET", "/trash/", "GET /trash/"),
+    ],
+)
+def test_a_refusal_stands_in_it_once(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, role: str, method: str, path: str, rule: str
+) -> None:
+    desk, user = signed_in(role), make_user()
+    ask = desk.get if method == "GET" else desk.post
+    assert ask(path.format(user.id)).status_code == 403
+    (story,) = read_stories(app)
+    assert desk.user is not None
+    assert (story.kind, story.actor_id, story.facts) == (Kind.REFUSED, desk.user.id, {"rule": rule})
+    page = text_of(desk.get(PATH))
+    assert "was refused" in page
+    assert rule in page
+
+
+def test_a_service_s_refusal_stands_in_it_too(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    desk, user = signed_in("support"), make_user(role=Role.ADMINISTRATOR)
+    assert desk.post(f"/users/{user.id}/deactivate").status_code == 403
+    assert [story.kind for story in read_stories(app)] == [Kind.REFUSED]
+
+
+def test_what_is_not_there_and_who_is_nobody_is_no_refusal(app: Flask, signed_in: SignedIn) -> None:
+    desk = signed_in()
+    for visitor in (desk, Visitor(app)):
+        for path in ("/users/999", "/nowhere", PATH):
+            visitor.get(path)
+            visitor.post(path)
+    assert read_stories(app) == []
+
+
+# Finding
+
+
+def test_the_filters_find_what_they_say(app: Flask, signed_in: SignedIn) -> None:
+    desk = signed_in()
+    (ann,), (bob,) = write(app, 1), write(app, 1, subject_id=501, name="Bob Adler")
+    command = Actor.command_line()
+    with app.app_context():
+        made = record(Kind.LOADED, actor=command, facts={"count": 5})
+        session = get_session()
+        moved = update(ENTRIES).where(ENTRIES.c.id == bob)
+        session.execute(moved.values(at=datetime(2026, 3, 12, 9, tzinfo=UTC)))
+        session.commit()
+    cases = {
+        "": [made, ann, bob],
+        "q=ann": [ann],
+        "q=ADLER+desk": [bob],
+        "user=500": [ann],
+        "actor=77": [ann, bob],
+        "user=501&actor=77": [bob],
+        "kind=loaded": [made],
+        "kind=edited": [ann, bob],
+        "kind=purged": [],
+        "door=command": [made],
+        "door=page&kind=loaded": [],
+        "since=2026-03-12&until=2026-03-12": [bob],
+        "until=2026-03-11": [],
+        "since=2026-03-13": [made, ann],
+        "q=nobody": [],
+    }
+    for query, expected in cases.items():
+        answer = desk.get(f"{PATH}?{query}")
+        assert (query, answer.status_code, lines_in(answer)) == (query, 200, expected)
+        if not expected:
+            assert "Nothing like that was done" in answer.text
+
+
+def test_the_pages_lead_through_all_of_it_and_keep_the_filters(app: Flask, signed_in: SignedIn) -> None:
+    desk = signed_in()
+    ids = write(app, 120)[::-1]
+    write(app, 3, subject_id=501)
+    seen: list[int] = []
+    path: str | None = f"{PATH}?user=500&kind=edited"
+    while path:
+        answer = desk.get(path)
+        seen += lines_in(answer)
+        path = link_of(answer, "Next page")
+        assert path is None or "user=500&kind=edited" in path
+    assert seen == ids
+    last = link_of(desk.get(f"{PATH}?user=500"), "Last page")
+    assert last is not None
+    end = desk.get(last)
+    assert lines_in(end)[-1] == ids[-1]
+    first = link_of(end, "First page")
+    assert first is not None
+    assert lines_in(desk.get(first)) == ids[:50]
+
+
+def link_of(answer: TestResponse, label: str) -> str | None:
+    found = re.search(rf'<a href="([^"]+)"[^>]*>{label}</a>', text_of(answer))
+    return found[1] if found else None
+
+
+# A person's timeline
+
+
+def test_a_person_s_page_tells_the_latest_and_leads_to_all(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, user = signed_in(), make_user()
+    ids = write(app, 25, subject_id=user.id)[::-1]
+    answer = desk.get(f"/users/{user.id}")
+    assert lines_in(answer) == ids[:20]
+    assert lines_in(desk.get(f"{PATH}?user={user.id}")) == ids
+    assert f'href="/history/?user={user.id}"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"), [("auditor", False), ("support", True), ("administrator", True)]
+)
+def test_undo_is_offered_to_whom_may(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, role: str, offered: bool
+) -> None:
+    desk, user = signed_in(role), make_user()
+    (entry,) = write(app, 1, subject_id=user.id)
+    for path in (PATH, f"/users/{user.id}"):
+        assert (f'"/users/changes/{entry}/undo"' in desk.get(path).text) is offered
+
+
+def test_a_forgotten_person_is_shown_as_one(app: Flask, signed_in: SignedIn) -> None:
+    desk = signed_in()
+    write(app, 1)
+    with app.app_context():
+        forget(500)
+        forget(77)
+    page = text_of(desk.get(PATH))
+    assert page.count("a forgotten person") == 2
+    for text in ("Ann", "Desk Person", "192.0.2.1"):
+        assert text not in page
+
+
+# As of every page
+
+
+def test_without_anybody_signed_in_it_asks_to_sign_in(app: Flask) -> None:
+    assert_get_asks_to_sign_in(app, f"{PATH}?q=ann")
+
+
+@pytest.mark.parametrize("role", ["auditor", "support", "administrator"])
+def test_whoever_works_here_sees_it(app: Flask, signed_in: SignedIn, role: str) -> None:
+    write(app, 1)
+    answer = signed_in(role).get(PATH)
+    assert (answer.status_code, len(lines_in(answer))) == (200, 1)
+    assert '<a href="/history/"' in answer.text, "the menu leads there"
+
+
+def test_looking_writes_nothing(app: Flask, signed_in: SignedIn) -> None:
+    write(app, 3)
+    desk = signed_in()
+    entries = read_rows(app)
+    assert_get_writes_nothing(desk, PATH)
+    assert read_rows(app) == entries
+
+
+def test_it_takes_four_queries_however_much_there_is(
+    app: Flask, signed_in: SignedIn, count_queries: CountQueries
+) -> None:
+    desk = signed_in()
+    for number in (1, 60):
+        write(app, number)
+        with count_queries() as statements:
+            desk.get(PATH)
+        assert len(statements) == 4, "who is signed in, the page, the count, what was undone"
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_any_text_in_any_parameter(app: Flask, signed_in: SignedIn, parameter: str) -> None:
+    write(app, 2, name=f"Ann {CANARY}")
+    desk = signed_in()
+    for name, text in TEXTS.items():
+        answer = desk.get(PATH, query_string=encode({parameter: text}))
+        assert answer.status_code in {200, 422}, name
+        assert CANARY not in answer.text, name
+        if answer.status_code == 422:
+            assert 'role="alert"' in answer.text, name
+        if parameter in {"q", "since", "until"}:
+            assert field_value(answer.text, parameter) == received(text), f"{name}: the text is lost"
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_any_bytes_as_a_query(app: Flask, signed_in: SignedIn, name: str) -> None:
+    write(app, 1)
+    answer = signed_in().client.get(PATH, query_string=RAW[name].decode("latin-1"))
+    assert answer.status_code in {200, 422}
+
+
+def test_a_damaged_link_leads_to_the_first_page_and_says_so(app: Flask, signed_in: SignedIn) -> None:
+    ids = write(app, 3)[::-1]
+    answer = signed_in().get(f"{PATH}?after=nonsense")
+    assert "damaged" in answer.text
+    assert lines_in(answer) == ids
+
+
+def test_what_somebody_typed_is_text_and_never_markup(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, user = signed_in(), make_user()
+    for text in (f"{CANARY}</script>", f"\"'>{CANARY}", "{{ 7 * 7 }}"):
+        version = str(1 + len(read_rows(app)))
+        values = {"full_name": text, "email": user.email, "role": "member", "version": version}
+        assert desk.post(f"/users/{user.id}/edit", values).status_code == 303
+    for path in (PATH, f"/users/{user.id}"):
+        page = desk.get(path).text
+        assert CANARY not in page
+        assert "{{ 7 * 7 }}" in page

@@ -1,0 +1,109 @@
+"""Writing history: one entry in the transaction of the change it tells of."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, or_, select, update
+
+from webapp.access.actor import Actor
+from webapp.db import atomic, get_session
+from webapp.extensions import utc_now
+from webapp.history.models import ENTRIES, LANES
+from webapp.history.rules import (
+    LONGEST_REQUEST_ID,
+    Changes,
+    Kind,
+    canonical,
+    digest,
+    link,
+    segment_of,
+)
+from webapp.listing.search import searchable
+
+SALT_BYTES = 12
+LONGEST_ADDRESS = 45
+
+
+class Subject(NamedTuple):
+    """Whom or what an entry is about; ``version`` is the one that the change made."""
+
+    id: int | None
+    name: str
+    version: int | None = None
+
+
+@atomic
+def record(
+    kind: Kind,
+    *,
+    actor: Actor,
+    subject: Subject | None = None,
+    changes: Changes | None = None,
+    facts: Mapping[str, Any] | None = None,
+    words: str = "",
+    undoes_id: int | None = None,
+) -> int:
+    """Write one entry and answer its id. ``facts`` is what else there is to tell, in plain JSON values;
+    by ``words`` it is found besides the names.
+
+    Call it last in a service: from here on the transaction holds one lane of the history.
+    Raises Conflict when ``undoes_id`` was undone already.
+    """
+    name = subject.name if subject else ""
+    details = _salted({"name": name, "changes": dict(changes or {}), **(facts or {})})
+    origin = _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS]})
+    values: dict[str, Any] = {
+        "at": utc_now(),
+        "kind": kind.value,
+        "door": actor.door.value,
+        "subject_id": subject.id if subject else None,
+        "actor_id": actor.user_id,
+        "actor_role": actor.role.value,
+        "request_id": actor.request_id[:LONGEST_REQUEST_ID],
+        "version": subject.version if subject else None,
+        "undoes_id": undoes_id,
+        "details_digest": digest(details),
+        "origin_digest": digest(origin),
+    }
+    session = get_session()
+    # On SQLite there is one writer, who takes the first; on Postgres whoever comes takes one that is free.
+    free = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
+    lane = session.execute(free).one_or_none()
+    if lane is None:  # more writers at once than lanes: wait for the first like the others
+        lane = session.execute(select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()).one()
+    values |= {"lane": lane.lane, "number": lane.number + 1}
+    values["hash"] = link(lane.hash, values)
+    private = {"details": details, "origin": origin, "search_text": searchable(name, actor.name, words)}
+    statement = insert(ENTRIES).values(**values, **private, segment=segment_of(kind, actor.door))
+    entry_id = session.execute(statement.returning(ENTRIES.c.id)).scalar_one()
+    session.execute(
+        update(LANES).where(LANES.c.lane == lane.lane).values(number=values["number"], hash=values["hash"])
+    )
+    return int(entry_id)
+
+
+def _salted(value: dict[str, Any]) -> str:
+    """With a salt of its own: once the text is erased, nobody can try names against its digest."""
+    return canonical({"salt": secrets.token_hex(SALT_BYTES), **value})
+
+
+@atomic
+def forget(person_id: int) -> None:
+    """Erase who a person was from all that is told about him, and from all that he did himself.
+
+    That it happened, when, and what kind of thing it was stays, and so does the chain.
+    """
+    session = get_session()
+    entries = select(ENTRIES).where(or_(ENTRIES.c.subject_id == person_id, ENTRIES.c.actor_id == person_id))
+    for entry in session.execute(entries).all():
+        details = None if entry.subject_id == person_id else entry.details
+        origin = None if entry.actor_id == person_id else entry.origin
+        told = [json.loads(text) for text in (details, origin) if text]
+        notes = [note for it in told for note in it.get("changes", {}).get("note", []) if note]
+        words = searchable(*(it["name"] for it in told), *notes)
+        values = {"details": details, "origin": origin, "search_text": words}
+        session.execute(update(ENTRIES).where(ENTRIES.c.id == entry.id).values(**values))

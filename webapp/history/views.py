@@ -1,0 +1,73 @@
+"""The history's pages, and its part of a person's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+
+from webapp.access.guards import requires
+from webapp.access.identity import current_actor, known_identity, page_actor
+from webapp.access.permissions import Permission, Role
+from webapp.db import get_session
+from webapp.history import queries, services
+from webapp.history.forms import HistoryFilterForm, page_request
+from webapp.history.rules import Kind
+from webapp.history.timeline import make_lines
+from webapp.listing.page import LAST, paginate
+
+blueprint = Blueprint("history", __name__, url_prefix="/history")
+SHOWN_OF_A_PERSON = 20
+
+
+@blueprint.get("/")
+@requires(Permission.HISTORY_READ)
+def list_history() -> Response:
+    form = HistoryFilterForm(request.args)
+    if not form.validate():
+        return _show(form, status=422)
+    where = page_request(request.args.get("after"), request.args.get("before"))
+    page = paginate(get_session(), queries.LISTING, form.selection(), where)
+    state = form.state()
+
+    def url(**where: str | None) -> str:
+        return url_for("history.list_history") + "?" + urlencode({**state, **where})
+
+    return _show(
+        form,
+        page=page,
+        lines=make_lines([queries.tell(row) for row in page.rows], current_actor()),
+        first_url=url() if page.previous else None,
+        previous_url=url(before=page.previous) if page.previous else None,
+        next_url=url(after=page.next) if page.next else None,
+        last_url=url(before=LAST) if page.next else None,
+    )
+
+
+def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> Response:
+    can_undo = current_actor().may(Permission.USERS_EDIT)
+    page = render_template(
+        "history/list.html", **{"page": None, "lines": [], **context}, filters=form, can_undo=can_undo
+    )
+    return make_response(page, status)
+
+
+def render_timeline(user_id: int, role: Role, stories: Sequence[queries.Story]) -> str:
+    """The latest of what was done to somebody; of one more than are shown it is known that there are more."""
+    return render_template(
+        "history/panel.html",
+        lines=make_lines(stories[:SHOWN_OF_A_PERSON], current_actor()),
+        all_url=url_for("history.list_history", user=user_id) if len(stories) > SHOWN_OF_A_PERSON else None,
+        can_undo=current_actor().may(Permission.USERS_EDIT, on=role),
+    )
+
+
+def record_refusals(response: Response) -> Response:
+    """What somebody signed in was not allowed to do stands in the history as well."""
+    identity = known_identity()
+    if response.status_code == 403 and identity is not None and request.url_rule is not None:  # noqa: PLR2004
+        actor = page_actor(user_id=identity.id, name=identity.display_name, role=identity.role)
+        rule = f"{request.method} {request.url_rule}"
+        services.record(Kind.REFUSED, actor=actor, facts={"rule": rule})
+    return response

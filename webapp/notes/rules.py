@@ -1,0 +1,23 @@
+"""What a note may hold."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from webapp.errors import N_, Invalid
+
+LONGEST_NOTE = 5_000
+
+
+def clean_text(value: str) -> str:
+    """NFC, plain line breaks, no white space around it. Raises Invalid on the field ``text``."""
+    if len(value) > LONGEST_NOTE * 2:  # asked first: a megabyte is not looked through
+        raise Invalid(N_("Use at most %(most)s characters."), field="text", most=LONGEST_NOTE)
+    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if not text:
+        raise Invalid(N_("Write something."), field="text")
+    if len(text) > LONGEST_NOTE:
+        raise Invalid(N_("Use at most %(most)s characters."), field="text", most=LONGEST_NOTE)
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text if character not in "\n\t"):
+        raise Invalid(N_("Use printable characters only."), field="text")
+    return text

@@ -1,0 +1,166 @@
+"""Deleting, and getting back: a deleted user goes to the trash, out of which he comes back as he was.
+
+Raises Conflict, Stale, Forbidden or NotFound, and then nothing was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, insert, select
+
+from webapp.access.actor import Actor
+from webapp.access.permissions import Permission, Role
+from webapp.db import atomic, get_session
+from webapp.errors import N_, NotFound
+from webapp.extensions import UtcDateTime, utc_now
+from webapp.history.rules import Kind
+from webapp.history.services import Subject, forget, record
+from webapp.listing.keyset import LARGEST_ID
+from webapp.users import rules
+from webapp.users.models import TRASH, USERS, Trashed, User, derive_keys
+from webapp.users.queries import get_user, lock_administrators
+from webapp.users.services import about, lock_user, refuse_last_administrator, refuse_own, refuse_stale
+
+_cleaners: list[Callable[[int], None]] = []
+
+
+def on_purge(clean: Callable[[int], None]) -> None:
+    """A later feature's part of deleting somebody for good, in the same transaction."""
+    if clean not in _cleaners:
+        _cleaners.append(clean)
+
+
+STORED = tuple(column for column in USERS.columns if column.computed is None)
+
+
+@atomic
+def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None = None) -> None:
+    """Move the user to the trash: signed out everywhere, and the e-mail is free for somebody else."""
+    administrators = lock_administrators()
+    lock_user(user)
+    actor.require(Permission.USERS_DELETE, on=user.role)
+    refuse_stale(user, version)
+    refuse_own(user, actor, N_("You cannot delete yourself. Ask another administrator."))
+    refuse_last_administrator(user, administrators)
+    session = get_session()
+    row = session.execute(select(*STORED).where(USERS.c.id == user.id)).mappings().one()
+    session.execute(
+        insert(Trashed).values(
+            user_id=user.id,
+            deleted_at=utc_now(),
+            email=user.email,
+            full_name=user.full_name,
+            role=user.role,
+            row=pack(row),
+        )
+    )
+    session.execute(delete(User).where(User.id == user.id))
+    session.expunge(user)
+    record(Kind.DELETED, actor=actor, subject=about(user), undoes_id=undoes_id)
+
+
+@atomic
+def restore_user(
+    user_id: int, *, email: str | None = None, actor: Actor, undoes_id: int | None = None
+) -> User:
+    """Bring the user back as he was; with another ``email`` where somebody else has his by now.
+
+    Sessions and links do not come back. Raises NotFound when he is not in the trash (any more).
+    """
+    trashed = get_trashed(user_id)
+    actor.require(Permission.USERS_DELETE, on=trashed.role)
+    values = unpack(trashed.row)
+    changes: dict[str, Any] = {}
+    if email is not None and rules.clean_email(email) != values["email"]:
+        changes["email"] = (values["email"], rules.clean_email(email))
+        values["email"] = changes["email"][1]
+        values |= derive_keys(full_name=values["full_name"], email=values["email"])
+    values |= {
+        "version": values["version"] + 1,
+        "session_epoch": values["session_epoch"] + 1,
+        "updated_at": utc_now(),
+    }
+    _take_out(user_id)
+    get_session().execute(insert(USERS).values(**values))
+    user = get_user(user_id)
+    record(Kind.RESTORED, actor=actor, subject=about(user), changes=changes, undoes_id=undoes_id)
+    return user
+
+
+@atomic
+def purge_user(user_id: int, *, actor: Actor) -> None:
+    """Delete for good. The history keeps that something was done, and forgets about whom."""
+    trashed = get_trashed(user_id)
+    actor.require(Permission.USERS_DELETE, on=trashed.role)
+    _take_out(user_id)
+    forget(user_id)
+    for clean in _cleaners:
+        clean(user_id)
+    record(Kind.PURGED, actor=actor, subject=Subject(user_id, ""))
+
+
+def purge_older(than: datetime, *, actor: Actor) -> int:
+    """All who were deleted before that, each in a transaction of its own; tells how many."""
+    ids = get_session().scalars(select(Trashed.user_id).where(Trashed.deleted_at < than)).all()
+    purged = 0
+    for user_id in ids:
+        with suppress(NotFound):  # restored meanwhile
+            purge_user(user_id, actor=actor)
+            purged += 1
+    return purged
+
+
+@atomic
+def erase_user(user: User, *, actor: Actor) -> None:
+    """The right to be forgotten: delete and purge at once."""
+    user_id = user.id
+    delete_user(user, version=user.version, actor=actor)
+    purge_user(user_id, actor=actor)
+
+
+NOT_IN_TRASH = N_("This user is not in the trash.")
+
+
+def _take_out(user_id: int) -> None:
+    """Of two at once one does it. Raises NotFound for the other."""
+    gone = delete(Trashed).where(Trashed.user_id == user_id).returning(TRASH.c.user_id)
+    if get_session().execute(gone).one_or_none() is None:
+        raise NotFound(NOT_IN_TRASH)
+
+
+def get_trashed(user_id: int) -> Trashed:
+    """Raises NotFound."""
+    trashed = get_session().get(Trashed, user_id, populate_existing=True) if user_id <= LARGEST_ID else None
+    if trashed is None:
+        raise NotFound(NOT_IN_TRASH)
+    return trashed
+
+
+def is_trashed(user_id: int) -> bool:
+    return user_id <= LARGEST_ID and get_session().get(Trashed, user_id) is not None
+
+
+def pack(row: RowMapping) -> str:
+    """As JSON: a time in ISO 8601, all else as it is."""
+
+    def write(value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else value
+
+    return json.dumps({name: write(value) for name, value in row.items()}, ensure_ascii=False)
+
+
+def unpack(text: str) -> dict[str, Any]:
+    """The values of the columns that there are by now."""
+    kept: dict[str, Any] = json.loads(text)
+    values = {column.name: kept[column.name] for column in STORED if column.name in kept}
+    for column in STORED:
+        value = values.get(column.name)
+        if value is not None and isinstance(column.type, UtcDateTime):
+            values[column.name] = datetime.fromisoformat(value)
+    values["role"] = Role(values["role"])
+    return values

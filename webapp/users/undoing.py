@@ -1,0 +1,86 @@
+"""Taking a change back from its entry in the history: by the same services, as a change of its own.
+
+It is refused where a later change stands in its way, and says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from webapp.access.actor import Actor
+from webapp.db import atomic
+from webapp.errors import N_, Conflict
+from webapp.history.queries import Story, find_latest_of, find_undone, get_story
+from webapp.history.rules import FIELD_LABELS, Kind
+from webapp.users import services, trash
+from webapp.users.models import User
+from webapp.users.queries import find_user, get_user
+
+Undoer = Callable[[Story, Actor], None]
+_undoers: dict[Kind, Undoer] = {}
+EDITABLE = frozenset({"full_name", "email", "role"})
+
+
+def add_undoer(kind: Kind, undoer: Undoer) -> None:
+    """How a later feature takes back what it told the history of users."""
+    _undoers[kind] = undoer
+
+
+@atomic
+def undo_change(entry_id: int, *, actor: Actor) -> User | None:
+    """Undo the entry; answer the user as he is then, None when he is in the trash.
+
+    Raises NotFound, Forbidden, and Conflict when it cannot be undone (any more).
+    """
+    story = get_story(entry_id)
+    if story.subject_id is None:
+        raise Conflict(CANNOT)
+    if find_undone([entry_id]):
+        raise Conflict(N_("This change was undone already."))
+    if story.kind is Kind.DELETED:
+        if find_latest_of(Kind.DELETED, story.subject_id) != entry_id or not trash.is_trashed(
+            story.subject_id
+        ):
+            raise Conflict(N_("This user is not in the trash any more."))
+        return trash.restore_user(story.subject_id, actor=actor, undoes_id=entry_id)
+    user = find_user(story.subject_id)
+    if user is None and trash.is_trashed(story.subject_id):
+        raise Conflict(N_("This user is in the trash. Restore the user first."))
+    if user is None:
+        raise Conflict(N_("This user is deleted for good."))
+    if story.kind in _undoers:
+        _undoers[story.kind](story, actor)
+        return user
+    services.lock_user(user)
+    return _undo(story, user, actor)
+
+
+CANNOT = N_("This cannot be undone.")
+
+
+def _undo(story: Story, user: User, actor: Actor) -> User | None:
+    if story.kind in {Kind.CREATED, Kind.RESTORED}:
+        if user.version != story.version:
+            raise Conflict(N_("This user was changed since. Delete the user instead."))
+        trash.delete_user(user, version=user.version, actor=actor, undoes_id=story.id)
+        return None
+    _refuse_later_changes(story, user)
+    if story.kind is Kind.ACTIVATED:
+        services.deactivate_user(user, actor=actor, undoes_id=story.id)
+    elif story.kind is Kind.DEACTIVATED:
+        services.activate_user(user, actor=actor, undoes_id=story.id)
+    elif story.kind is Kind.EDITED and set(story.changes) <= EDITABLE:
+        before = {name: old for name, (old, _new) in story.changes.items()}
+        services.update_user(user, version=user.version, **before, actor=actor, undoes_id=story.id)
+    else:
+        raise Conflict(CANNOT)
+    return get_user(user.id)
+
+
+def _refuse_later_changes(story: Story, user: User) -> None:
+    changed = [name for name, (_old, new) in story.changes.items() if getattr(user, name) != new]
+    if changed:
+        raise Conflict(
+            N_("It was changed again since: %(fields)s. Undo the later change first, or edit the user."),
+            fields=tuple(FIELD_LABELS[name] for name in changed),
+        )
