@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -27,7 +28,7 @@ from webapp.history.queries import (
     Fault,
     describe_end,
     find_faults,
-    find_latest,
+    find_own,
     find_undone,
     get_story,
     list_stories,
@@ -291,10 +292,9 @@ def test_stories_are_told_newest_first_and_not_more_than_asked(context: Flask) -
     record(Kind.EDITED, actor=DESK, subject=Subject(6, "Bob", 1))
     assert [story.id for story in list_stories(5, most=3)] == ids[:1:-1]
     assert [story.id for story in list_stories_since(5, 2)] == ids[:1:-1]
-    latest = find_latest(5)
-    assert latest is not None
-    assert latest.id == ids[-1]
-    assert find_latest(99) is None
+    assert find_own(5, DESK) == ids[-1]
+    assert find_own(5, replace(DESK, request_id="r-2")) is None
+    assert find_own(99, DESK) is None
     assert list_stories(99, most=3) == list_stories_since(99, 0) == []
 
 

@@ -44,7 +44,7 @@ FILES: dict[str, frozenset[str]] = {
         "models": "rules",
         "queries": "models rules",
         "throttle": "models rules",
-        "services": "rules passwords models queries throttle",
+        "services": "rules passwords models queries throttle trash",
         "trash": "rules models queries services",
         "undoing": "rules models queries services trash",
         "forms": "rules queries",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from webapp.access.actor import Door
+from webapp.access.actor import Actor, Door
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
 from webapp.history.models import ENTRIES, LANES
@@ -136,9 +136,14 @@ def list_stories(subject_id: int, *, most: int) -> list[Story]:
     return [tell(row) for row in get_session().execute(statement)]
 
 
-def find_latest(subject_id: int) -> Story | None:
-    """The last entry about somebody."""
-    return next(iter(list_stories(subject_id, most=1)), None)
+def find_own(subject_id: int, actor: Actor) -> int | None:
+    """The id of the last entry that this request of the actor wrote about somebody."""
+    statement = select(_entries.id).where(
+        _entries.subject_id == subject_id,
+        _entries.actor_id == actor.user_id,
+        _entries.request_id == actor.request_id,
+    )
+    return get_session().scalar(statement.order_by(_entries.at.desc(), _entries.id.desc()).limit(1))
 
 
 def find_latest_of(kind: Kind, subject_id: int) -> int | None:

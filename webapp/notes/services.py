@@ -20,10 +20,13 @@ from webapp.notes.queries import get_note
 from webapp.notes.rules import clean_text
 from webapp.users.models import User
 from webapp.users.queries import find_user, get_user
+from webapp.users.services import lock_user
+from webapp.users.trash import find_trashed
 
 
 @atomic
 def add_note(user: User, *, text: str, actor: Actor, undoes_id: int | None = None) -> Note:
+    lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
     note = Note(user_id=user.id, author_id=actor.user_id, author_name=actor.name, text=clean_text(text))
     get_session().add(note)
@@ -82,19 +85,27 @@ def undo_note_change(story: Story, actor: Actor) -> None:
 
 def _put_back(story: Story, user: User, actor: Actor) -> None:
     """The note as it was, with its author and its time; it gets a new number."""
+    lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
     author_id = story.facts["author_id"]
-    author = find_user(author_id) if author_id is not None else None
     note = Note(
         user_id=user.id,
         author_id=author_id,
-        author_name=author.display_name if author else "",
+        author_name=_name_of(author_id),
         text=story.changes["note"][0],
         created_at=datetime.fromisoformat(story.facts["created_at"]),
     )
     get_session().add(note)
     get_session().flush()
     _record(Kind.NOTE_ADDED, note, user, actor=actor, change=(None, note.text), undoes_id=story.id)
+
+
+def _name_of(author_id: int | None) -> str:
+    """Empty for somebody who is forgotten."""
+    if author_id is None:
+        return Actor.command_line().name
+    author = find_user(author_id) or find_trashed(author_id)
+    return author.display_name if author else ""
 
 
 def forget_notes(user_id: int) -> None:

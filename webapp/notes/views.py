@@ -9,7 +9,7 @@ from webapp.access.guards import requires
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.errors import Conflict, Invalid, Stale
-from webapp.history.queries import find_latest
+from webapp.history.queries import find_own
 from webapp.notes import queries, services
 from webapp.notes.forms import NoteForm
 from webapp.notes.models import Note
@@ -48,13 +48,15 @@ def edit_note(note_id: int) -> Response:
     status = 422 if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
-            services.edit_note(note, text=form.text.data, version=form.version.data, actor=current_actor())
+            changed = services.edit_note(
+                note, text=form.text.data, version=form.version.data, actor=current_actor()
+            )
         except (Invalid, Conflict, Stale) as error:
             form.show(error)
             form.version.data = note.version
             status = 422 if isinstance(error, Invalid) else 409
         else:
-            return _done(user, gettext("The note is saved."))
+            return _done(user, gettext("The note is saved.") if changed else gettext("Nothing was changed."))
     return _show_form(form, user, note, status)
 
 
@@ -68,8 +70,8 @@ def delete_note(note_id: int) -> Response:
 
 
 def _done(user: User, text: str) -> Response:
-    latest = find_latest(user.id)
-    tell(text, undo_url=url_for("users.undo_change", entry_id=latest.id) if latest else None)
+    entry_id = find_own(user.id, current_actor())
+    tell(text, undo_url=url_for("users.undo_change", entry_id=entry_id) if entry_id else None)
     return redirect(url_for("users.show_user", user_id=user.id), 303)
 
 

@@ -133,16 +133,20 @@ def _take_out(user_id: int) -> None:
         raise NotFound(NOT_IN_TRASH)
 
 
+def find_trashed(user_id: int) -> Trashed | None:
+    return get_session().get(Trashed, user_id, populate_existing=True) if user_id <= LARGEST_ID else None
+
+
 def get_trashed(user_id: int) -> Trashed:
     """Raises NotFound."""
-    trashed = get_session().get(Trashed, user_id, populate_existing=True) if user_id <= LARGEST_ID else None
+    trashed = find_trashed(user_id)
     if trashed is None:
         raise NotFound(NOT_IN_TRASH)
     return trashed
 
 
 def is_trashed(user_id: int) -> bool:
-    return user_id <= LARGEST_ID and get_session().get(Trashed, user_id) is not None
+    return find_trashed(user_id) is not None
 
 
 def pack(row: RowMapping) -> str:

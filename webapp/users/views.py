@@ -16,7 +16,7 @@ from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
 from webapp.db.diagnosis import TOO_SLOW, diagnose
 from webapp.errors import Conflict, Invalid, Stale
-from webapp.history.queries import find_latest, get_story, list_stories, list_stories_since
+from webapp.history.queries import find_own, get_story, list_stories, list_stories_since
 from webapp.history.rules import FIELD_LABELS
 from webapp.history.timeline import explain_fields
 from webapp.history.views import SHOWN_OF_A_PERSON, render_timeline
@@ -198,9 +198,9 @@ def _tell_saved(user: User, *, changed: bool, seen: int) -> None:
 
 
 def undo_url(user_id: int) -> str | None:
-    """Where the latest change of somebody is undone."""
-    latest = find_latest(user_id)
-    return url_for("users.undo_change", entry_id=latest.id) if latest else None
+    """Where the change is undone that this request has just made of somebody."""
+    entry_id = find_own(user_id, current_actor())
+    return url_for("users.undo_change", entry_id=entry_id) if entry_id else None
 
 
 def _show_form(
