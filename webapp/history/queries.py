@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -125,6 +125,12 @@ def get_story(entry_id: int) -> Story:
     return tell(row)
 
 
+def get_stories(entry_ids: Collection[int]) -> dict[int, Story]:
+    """By their ids; one that is not there is left out."""
+    statement = select(*LISTING.columns).where(_entries.id.in_(entry_ids))
+    return {row.id: tell(row) for row in get_session().execute(statement)} if entry_ids else {}
+
+
 def list_stories(subject_id: int, *, most: int) -> list[Story]:
     """The latest entries about somebody, the newest first."""
     statement = (
@@ -146,14 +152,14 @@ def find_own(subject_id: int, actor: Actor) -> int | None:
     return get_session().scalar(statement.order_by(_entries.at.desc(), _entries.id.desc()).limit(1))
 
 
-def find_latest_of(kind: Kind, subject_id: int) -> int | None:
-    """The id of the last entry of that kind about somebody."""
+def find_latest_of(kind: Kind, subject_ids: Collection[int]) -> frozenset[int]:
+    """The ids of the last entries of that kind about each of them."""
     statement = (
-        select(_entries.id)
-        .where(_entries.subject_id == subject_id, _entries.kind == kind.value)
-        .order_by(_entries.at.desc(), _entries.id.desc())
+        select(func.max(_entries.id))
+        .where(_entries.subject_id.in_(subject_ids), _entries.kind == kind.value)
+        .group_by(_entries.subject_id)
     )
-    return get_session().scalar(statement.limit(1))
+    return frozenset(get_session().scalars(statement)) if subject_ids else frozenset()
 
 
 def list_stories_since(subject_id: int, version: int) -> list[Story]:
@@ -166,7 +172,7 @@ def list_stories_since(subject_id: int, version: int) -> list[Story]:
     return [tell(row) for row in get_session().execute(statement)]
 
 
-def find_undone(entry_ids: Sequence[int]) -> frozenset[int]:
+def find_undone(entry_ids: Collection[int]) -> frozenset[int]:
     """Which of the entries were undone."""
     statement = select(_entries.undoes_id).where(_entries.undoes_id.in_(entry_ids))
     return frozenset(get_session().scalars(statement)) if entry_ids else frozenset()

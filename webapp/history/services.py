@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert, or_, select, update
@@ -36,7 +36,18 @@ class Subject(NamedTuple):
     version: int | None = None
 
 
-@atomic
+class Happening(NamedTuple):
+    """What one entry tells besides its kind and its actor. ``facts`` is what else there is to tell, in plain
+    JSON values; by ``words`` it is found besides the names.
+    """
+
+    subject: Subject | None = None
+    changes: Changes = {}
+    facts: Mapping[str, Any] = {}
+    words: str = ""
+    undoes_id: int | None = None
+
+
 def record(
     kind: Kind,
     *,
@@ -47,14 +58,43 @@ def record(
     words: str = "",
     undoes_id: int | None = None,
 ) -> int:
-    """Write one entry and answer its id. ``facts`` is what else there is to tell, in plain JSON values;
-    by ``words`` it is found besides the names.
+    """Write one entry and answer its id. Raises Conflict when ``undoes_id`` was undone already."""
+    happening = Happening(subject, changes or {}, facts or {}, words, undoes_id)
+    return record_all(kind, [happening], actor=actor)[0]
+
+
+@atomic
+def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> list[int]:
+    """Write an entry for each, one after the other in one lane, and answer their ids in that order.
 
     Call it last in a service: from here on the transaction holds one lane of the history.
-    Raises Conflict when ``undoes_id`` was undone already.
     """
+    if not happenings:
+        return []
+    session = get_session()
+    # On SQLite there is one writer, who takes the first; on Postgres whoever comes takes one that is free.
+    free = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
+    lane = session.execute(free).one_or_none()
+    if lane is None:  # more writers at once than lanes: wait for the first like the others
+        lane = session.execute(select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()).one()
+    rows, last = [], lane.hash
+    for number, happening in enumerate(happenings, lane.number + 1):
+        rows.append(_entry(kind, happening, actor, lane=lane.lane, number=number, previous=last))
+        last = rows[-1]["hash"]
+    ids = _insert(rows)
+    session.execute(
+        update(LANES).where(LANES.c.lane == lane.lane).values(number=rows[-1]["number"], hash=last)
+    )
+    return ids
+
+
+def _entry(
+    kind: Kind, happening: Happening, actor: Actor, *, lane: int, number: int, previous: str
+) -> dict[str, Any]:
+    """The row, linked to the one before it in its lane."""
+    subject, changes, facts, words, undoes_id = happening
     name = subject.name if subject else ""
-    details = _salted({"name": name, "changes": dict(changes or {}), **(facts or {})})
+    details = _salted({"name": name, "changes": dict(changes), **facts})
     origin = _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS]})
     values: dict[str, Any] = {
         "at": utc_now(),
@@ -68,22 +108,29 @@ def record(
         "undoes_id": undoes_id,
         "details_digest": digest(details),
         "origin_digest": digest(origin),
+        "lane": lane,
+        "number": number,
     }
+    return {
+        **values,
+        "hash": link(previous, values),
+        "details": details,
+        "origin": origin,
+        "search_text": searchable(name, actor.name, words),
+        "segment": segment_of(kind, actor.door),
+    }
+
+
+def _insert(rows: list[dict[str, Any]]) -> list[int]:
     session = get_session()
-    # On SQLite there is one writer, who takes the first; on Postgres whoever comes takes one that is free.
-    free = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
-    lane = session.execute(free).one_or_none()
-    if lane is None:  # more writers at once than lanes: wait for the first like the others
-        lane = session.execute(select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()).one()
-    values |= {"lane": lane.lane, "number": lane.number + 1}
-    values["hash"] = link(lane.hash, values)
-    private = {"details": details, "origin": origin, "search_text": searchable(name, actor.name, words)}
-    statement = insert(ENTRIES).values(**values, **private, segment=segment_of(kind, actor.door))
-    entry_id = session.execute(statement.returning(ENTRIES.c.id)).scalar_one()
-    session.execute(
-        update(LANES).where(LANES.c.lane == lane.lane).values(number=values["number"], hash=values["hash"])
+    if len(rows) == 1:  # as nearly always: one statement
+        return [session.execute(insert(ENTRIES).values(rows[0]).returning(ENTRIES.c.id)).scalar_one()]
+    session.execute(insert(ENTRIES), rows)
+    first, last = rows[0], rows[-1]
+    written = select(ENTRIES.c.id).where(
+        ENTRIES.c.lane == first["lane"], ENTRIES.c.number.between(first["number"], last["number"])
     )
-    return int(entry_id)
+    return list(session.scalars(written.order_by(ENTRIES.c.number)))
 
 
 def _salted(value: dict[str, Any]) -> str:

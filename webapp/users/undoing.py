@@ -38,9 +38,8 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
     if find_undone([entry_id]):
         raise Conflict(N_("This change was undone already."))
     if story.kind is Kind.DELETED:
-        if find_latest_of(Kind.DELETED, story.subject_id) != entry_id or not trash.is_trashed(
-            story.subject_id
-        ):
+        latest = find_latest_of(Kind.DELETED, [story.subject_id])
+        if entry_id not in latest or not trash.is_trashed(story.subject_id):
             raise Conflict(N_("This user is not in the trash any more."))
         return trash.restore_user(story.subject_id, actor=actor, undoes_id=entry_id)
     user = find_user(story.subject_id)
