@@ -43,7 +43,15 @@
     return true;
   }
 
+  function tickRow() {
+    const row = document.activeElement.closest(".users tbody tr");
+    const box = row && $("input[name=id]", row);
+    box?.click();
+    return Boolean(box);
+  }
+
   function useKey(key) {
+    if (key === "x") return tickRow();
     if (key === "j" || key === "k") return moveRow(key === "j" ? 1 : -1);
     if (key !== "?") return ["/", "n", "e"].includes(key) && useTarget(key);
     $("#shortcuts")?.showModal();
@@ -139,6 +147,38 @@
     if (event.persisted) for (const button of $$("form button:disabled")) button.disabled = false;
   });
 
+  /* ---- Ticked rows ------------------------------------------------------------ */
+
+  const boxes = () => $$("input[form=many][name=id]");
+  let lastTicked = null;
+
+  function showTicked() {
+    const bar = $("#many");
+    if (!bar) return;
+    const all = bar.elements.all.checked;
+    const ticked = boxes().filter((box) => box.checked).length;
+    bar.classList.toggle("open", all || ticked > 0);
+    $("[data-ticked]", bar).textContent = ticked;
+    const head = $("[data-tick-all]");
+    if (!head) return;
+    head.checked = ticked > 0 && ticked === boxes().length;
+    head.indeterminate = ticked > 0 && !head.checked;
+  }
+
+  on("click", (event) => {
+    const box = event.target;
+    if (!box.matches("input[form=many][name=id]")) return;
+    const row = boxes();
+    const [from, to] = [row.indexOf(lastTicked), row.indexOf(box)].sort((a, b) => a - b);
+    if (event.shiftKey && from >= 0) for (const one of row.slice(from, to + 1)) one.checked = box.checked;
+    lastTicked = box;
+  });
+  on("change", (event) => {
+    if (event.target.matches("[data-tick-all]")) for (const box of boxes()) box.checked = event.target.checked;
+    if (event.target.matches("[data-tick-all], [form=many], #many [name=all]")) showTicked();
+  });
+  addEventListener("pageshow", showTicked);
+
   /* ---- The list: results without a reload (htmx) ----------------------------- */
 
   /* Filters that say nothing stay out of the address. */
@@ -155,8 +195,8 @@
     if (event.target.type === "date" && !event.target.checkValidity()) event.stopPropagation();
   }, true);
 
-  /* Only a list can replace the list. For anything else (signed out, sent elsewhere) the page is
-     loaded; when the server cannot answer now, the list stays and says so. */
+  /* Only a list can replace the list, and only progress the progress. For anything else (signed out, sent
+     elsewhere, through) the page is loaded; when the server cannot answer now, what is there stays and says so. */
   function listFailed(url) {
     const notice = $("#load-failed");
     if (!notice) return location.assign(url);
@@ -165,8 +205,8 @@
   }
 
   on("htmx:after:request", (event) => {
-    const { request, response, text } = event.detail.ctx;
-    if (text.includes('id="results"')) {
+    const { request, response, text, target } = event.detail.ctx;
+    if (text.includes(`id="${target.id}"`)) {
       $("#load-failed")?.setAttribute("hidden", "");
       return;
     }

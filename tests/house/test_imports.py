@@ -21,7 +21,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "api scim cli",
         "credits",
         "tokens",
-        "auth notes",
+        "auth batches",
+        "notes",
         "users",
         "history",
         "web operations",
@@ -33,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = FLOORS[1]
-FEATURES = frozenset({"credits", "tokens", "auth", "notes", "users", "history"})
+FEATURES = frozenset({"credits", "tokens", "auth", "batches", "notes", "users", "history"})
 
 # Inside a feature: what each file may use of its own feature, and of the features below.
 FILES: dict[str, frozenset[str]] = {
@@ -44,7 +45,12 @@ FILES: dict[str, frozenset[str]] = {
         "models": "rules",
         "queries": "models rules",
         "throttle": "models rules",
-        "services": "rules passwords models queries throttle trash",
+        "services": "rules passwords models queries throttle trash changes many",
+        "many": "rules models queries services",
+        "many_trash": "rules models queries services trash many",
+        "changes": "rules queries services many many_trash undoing",
+        "runner": "rules models queries services",
+        "wording": "rules",
         "trash": "rules models queries services",
         "undoing": "rules models queries services trash",
         "forms": "rules queries",
@@ -56,14 +62,17 @@ FILES: dict[str, frozenset[str]] = {
         "browser": "services queries rules",
         "refusals": "browser forms rules",
         "views": "forms services queries models rules urls table comparison browser refusals"
-        " trash undoing timeline obstacles",
+        " trash undoing timeline obstacles runner wording",
         "trash_views": "forms queries urls trash",
         "__init__": "rules services views trash trash_views undoing browser refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
-    {"rules", "passwords", "models", "queries", "throttle", "services", "trash", "undoing"}
+    {
+        *("rules", "passwords", "models", "queries", "throttle", "services", "trash", "undoing"),
+        *("many", "many_trash", "changes"),
+    }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})
 PURE_MODULES = frozenset({"webapp.access.permissions", "webapp.access.actor"})

@@ -36,14 +36,17 @@ class Subject(NamedTuple):
     version: int | None = None
 
 
+NOTHING: Mapping[str, Any] = {}
+
+
 class Happening(NamedTuple):
     """What one entry tells besides its kind and its actor. ``facts`` is what else there is to tell, in plain
     JSON values; by ``words`` it is found besides the names.
     """
 
     subject: Subject | None = None
-    changes: Changes = {}
-    facts: Mapping[str, Any] = {}
+    changes: Changes = NOTHING
+    facts: Mapping[str, Any] = NOTHING
     words: str = ""
     undoes_id: int | None = None
 
@@ -59,7 +62,7 @@ def record(
     undoes_id: int | None = None,
 ) -> int:
     """Write one entry and answer its id. Raises Conflict when ``undoes_id`` was undone already."""
-    happening = Happening(subject, changes or {}, facts or {}, words, undoes_id)
+    happening = Happening(subject, changes or NOTHING, facts or NOTHING, words, undoes_id)
     return record_all(kind, [happening], actor=actor)[0]
 
 

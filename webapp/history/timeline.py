@@ -55,6 +55,7 @@ class Line(NamedTuple):
     undoes_id: int | None
     is_undone: bool
     is_undoable: bool
+    batch_id: int | None  # it was done together with others
 
 
 def make_lines(stories: Sequence[Story], actor: Actor) -> list[Line]:
@@ -82,6 +83,7 @@ def _line(story: Story, actor: Actor, *, is_undone: bool) -> Line:
         undoes_id=story.undoes_id,
         is_undone=is_undone,
         is_undoable=is_undoable(story) and not is_undone and actor.may(undo_permission(story)),
+        batch_id=story.facts.get("batch"),
     )
 
 

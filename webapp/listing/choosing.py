@@ -67,6 +67,16 @@ class Finder(ABC):
             return self._search(wanted)
         return self._fetch_unsearched(wanted)
 
+    def find_ids(self, most: int) -> list[int]:
+        """Of all the rows, in no order; of more than ``most`` so many."""
+        if self._is_void:
+            return []
+        source: Source | None = "range" if self.selection.range is not None else None
+        if self.selection.words:
+            source = "search"
+        statement = statements.row_ids(self.listing, self.shape, source)
+        return [int(row[0]) for row in self._run(statement, most=most)]
+
     @cached_property
     def count(self) -> Count:
         """Exact where only segments are chosen, else up to 10,000."""

@@ -62,6 +62,11 @@ def paginate(session: Session, listing: Listing, selection: Selection, request: 
     return _Paging(session, listing, selection, request).run()
 
 
+def find_ids(session: Session, listing: Listing, selection: Selection, *, most: int) -> list[int]:
+    """The ids of all rows of the selection, in no order; of more than ``most`` just so many."""
+    return FINDERS[session.get_bind().dialect.name](session, listing, selection).find_ids(most)
+
+
 class _Paging:
     """One call of paginate(): what all its steps need to know."""
 

@@ -312,6 +312,12 @@ def count_hits(listing: Listing, shape: Shape, source: Source | None) -> AnySele
 
 
 @lru_cache(maxsize=1_000)
+def row_ids(listing: Listing, shape: Shape, source: Source | None) -> AnySelect:
+    """The ids of all of them, in no order, up to ``most``."""
+    return _hits(listing, shape, source, [listing.row_id]).limit(bindparam("most"))
+
+
+@lru_cache(maxsize=1_000)
 def count_in_scan(listing: Listing, shape: Shape) -> AnySelect:
     """Postgres: of ``scanned`` rows as they lie in the table, how many fit, up to ``most``."""
     checked: set[ColumnElement[Any]] = {_search(listing).column}

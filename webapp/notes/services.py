@@ -14,12 +14,12 @@ from webapp.errors import N_, Conflict, Forbidden, NotFound, Stale
 from webapp.extensions import utc_now
 from webapp.history.queries import Story
 from webapp.history.rules import Change, Kind
-from webapp.history.services import Subject, record
+from webapp.history.services import Happening, Subject, record_all
 from webapp.notes.models import Note
 from webapp.notes.queries import get_note
 from webapp.notes.rules import clean_text
 from webapp.users.models import User
-from webapp.users.queries import find_user, get_user
+from webapp.users.queries import Person, find_user, get_user
 from webapp.users.services import lock_user
 from webapp.users.trash import find_trashed
 
@@ -123,7 +123,7 @@ def _lock(note: Note) -> User:
     return get_user(note.user_id)
 
 
-def require_author(note: Note, user: User, actor: Actor) -> None:
+def require_author(note: Note, user: User | Person, actor: Actor) -> None:
     actor.require(Permission.USERS_EDIT, on=user.role)
     if note.author_id is None or note.author_id != actor.user_id:
         raise Forbidden(N_("Only who wrote a note may change it."))
@@ -132,10 +132,14 @@ def require_author(note: Note, user: User, actor: Actor) -> None:
 def _record(
     kind: Kind, note: Note, user: User, *, actor: Actor, change: Change, undoes_id: int | None
 ) -> None:
-    record(
-        kind,
-        actor=actor,
-        subject=Subject(user.id, user.display_name),
+    told = describe(note, user, change=change)._replace(undoes_id=undoes_id)
+    record_all(kind, [told], actor=actor)
+
+
+def describe(note: Note, person: User | Person, *, change: Change) -> Happening:
+    """What the history tells of a note."""
+    return Happening(
+        Subject(person.id, person.display_name),
         changes={"note": change},
         facts={
             "note_id": note.id,
@@ -143,5 +147,4 @@ def _record(
             "created_at": note.created_at.isoformat(),
         },
         words=note.text,
-        undoes_id=undoes_id,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import BindParameter, Select, bindparam, func, select
 
@@ -85,6 +87,46 @@ def select_users(
     )
 
 
+class Person(NamedTuple):
+    """Of a user what a change of many asks; of somebody in the trash what is known there."""
+
+    id: int
+    full_name: str
+    email: str
+    role: Role
+    is_active: bool
+    session_epoch: int
+    version: int
+
+    @property
+    def display_name(self) -> str:
+        return self.full_name or self.email
+
+
+PERSON = tuple(_users[name] for name in Person._fields)
+
+
+def list_people(user_ids: Collection[int], *, is_locking: bool = False) -> list[Person]:
+    """Those of them that there are, in the order of their ids; ``is_locking``: kept from others until the
+    transaction ends.
+    """
+    statement = select(*PERSON).where(_users.id.in_(user_ids)).order_by(_users.id)
+    if is_locking:
+        statement = statement.with_for_update()
+    return [Person(*row) for row in get_session().execute(statement)]
+
+
+def list_trashed(user_ids: Collection[int], *, is_locking: bool = False) -> list[Person]:
+    """The same of the trash."""
+    columns = (_trash.user_id, _trash.full_name, _trash.email, _trash.role)
+    statement = select(*columns).where(_trash.user_id.in_(user_ids)).order_by(_trash.user_id)
+    if is_locking:
+        statement = statement.with_for_update()
+    return [
+        Person(*row, is_active=True, session_epoch=0, version=0) for row in get_session().execute(statement)
+    ]
+
+
 def find_user(user_id: int) -> User | None:
     return get_session().get(User, user_id) if user_id <= LARGEST_ID else None
 
@@ -104,6 +146,11 @@ def find_user_by_email(email: str) -> User | None:
 def has_administrator() -> bool:
     """Whether some administrator could sign in."""
     return get_session().scalar(select(_able_administrators().exists())) or False
+
+
+def find_administrators() -> frozenset[int]:
+    """The ids of all administrators who could sign in."""
+    return frozenset(get_session().scalars(_able_administrators()))
 
 
 def lock_administrators() -> frozenset[int]:

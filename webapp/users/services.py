@@ -6,7 +6,7 @@ or NotFound, and then nothing was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -23,7 +23,7 @@ from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords, rules
 from webapp.users.models import USERS, User, derive_keys
-from webapp.users.queries import lock_administrators
+from webapp.users.queries import Person, lock_administrators
 
 
 def create_user(
@@ -93,10 +93,7 @@ def update_user(
         if not changes:
             return False
     if "role" in changes:
-        _check_role_change(user, changes["role"], administrators, actor)
-        # Links and sign-ins made under the old role end with it: whoever could make a link for a
-        # member must not come in by it as the administrator that this person is now.
-        changes["session_epoch"] = user.session_epoch + 1
+        changes |= role_change(user, changes["role"], actor, administrators)
     _apply(user, changes, Kind.EDITED, actor, undoes_id=undoes_id)
     return True
 
@@ -125,11 +122,7 @@ def update_own_profile(
 def activate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> bool:
     """Let the person in again; tells whether that changed anything."""
     lock_user(user)
-    actor.require(Permission.USERS_SET_STATUS, on=user.role)
-    if user.is_active:
-        return False
-    _apply(user, {"is_active": True}, Kind.ACTIVATED, actor, undoes_id=undoes_id)
-    return True
+    return _apply(user, activation(user, actor), Kind.ACTIVATED, actor, undoes_id=undoes_id)
 
 
 @atomic
@@ -137,14 +130,46 @@ def deactivate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -
     """Shut the person out at once, on every device; tells whether that changed anything."""
     administrators = lock_administrators()
     lock_user(user)
-    actor.require(Permission.USERS_SET_STATUS, on=user.role)
-    if not user.is_active:
-        return False
-    refuse_own(user, actor, N_("You cannot deactivate yourself. Ask another administrator."))
-    refuse_last_administrator(user, administrators)
-    changes = {"is_active": False, "session_epoch": user.session_epoch + 1}
-    _apply(user, changes, Kind.DEACTIVATED, actor, undoes_id=undoes_id)
-    return True
+    changes = deactivation(user, actor, administrators)
+    return _apply(user, changes, Kind.DEACTIVATED, actor, undoes_id=undoes_id)
+
+
+# What a change writes to whom, for one person as for many (users/many.py): empty when it is so already.
+# Raises the refusal, and nothing is written.
+
+
+def activation(person: User | Person, actor: Actor) -> dict[str, Any]:
+    actor.require(Permission.USERS_SET_STATUS, on=person.role)
+    return {} if person.is_active else {"is_active": True}
+
+
+def deactivation(person: User | Person, actor: Actor, administrators: Set[int]) -> dict[str, Any]:
+    """``administrators``: the ids of all who could sign in."""
+    actor.require(Permission.USERS_SET_STATUS, on=person.role)
+    if not person.is_active:
+        return {}
+    refuse_own(person, actor, N_("You cannot deactivate yourself. Ask another administrator."))
+    refuse_last_administrator(person, administrators)
+    return {"is_active": False, "session_epoch": person.session_epoch + 1}
+
+
+def role_change(person: User | Person, role: Role, actor: Actor, administrators: Set[int]) -> dict[str, Any]:
+    """Links and sign-ins made under the old role end with it: whoever could make a link for a member must
+    not come in by it as the administrator that this person is now.
+    """
+    actor.require(Permission.USERS_SET_ROLE, on=person.role)
+    actor.require(Permission.USERS_SET_ROLE, on=role)
+    if role is person.role:
+        return {}
+    if role is not Role.ADMINISTRATOR:
+        refuse_last_administrator(person, administrators, field="role")
+    return {"role": role, "session_epoch": person.session_epoch + 1}
+
+
+def check_deletion(person: User | Person, actor: Actor, administrators: Set[int]) -> None:
+    actor.require(Permission.USERS_DELETE, on=person.role)
+    refuse_own(person, actor, N_("You cannot delete yourself. Ask another administrator."))
+    refuse_last_administrator(person, administrators)
 
 
 def set_password(user: User, *, password: str, actor: Actor, field: str = "new_password") -> None:
@@ -212,9 +237,9 @@ def lock_user(user: User) -> None:
         raise NotFound(N_("This user was deleted meanwhile.")) from None
 
 
-def about(user: User) -> Subject:
+def about(person: User | Person) -> Subject:
     """The user as the history names him."""
-    return Subject(user.id, user.display_name, user.version)
+    return Subject(person.id, person.display_name, person.version)
 
 
 # What the history never tells, or what follows from the rest.
@@ -223,13 +248,16 @@ UNTOLD = frozenset({"hashed_password", "session_epoch"})
 
 def _apply(
     user: User, changes: Mapping[str, Any], kind: Kind, actor: Actor, *, undoes_id: int | None = None
-) -> None:
+) -> bool:
+    if not changes:
+        return False
     told = {name: (getattr(user, name), new) for name, new in changes.items() if name not in UNTOLD}
     for name, value in changes.items():
         setattr(user, name, value)
     user.updated_at = utc_now()
     get_session().flush()
     record(kind, actor=actor, subject=about(user), changes=told, undoes_id=undoes_id)
+    return True
 
 
 def _set_aside(user: User, **values: object) -> None:
@@ -267,20 +295,15 @@ def refuse_stale(user: User, version: int) -> None:
         raise Stale(N_("Somebody else changed this user while you were editing. Nothing was saved."))
 
 
-def _check_role_change(user: User, role: Role, administrators: frozenset[int], actor: Actor) -> None:
-    actor.require(Permission.USERS_SET_ROLE, on=user.role)
-    actor.require(Permission.USERS_SET_ROLE, on=role)
-    if role is not Role.ADMINISTRATOR:
-        refuse_last_administrator(user, administrators, field="role")
-
-
-def refuse_own(user: User, actor: Actor, message: str) -> None:
-    if actor.user_id == user.id:
+def refuse_own(person: User | Person, actor: Actor, message: str) -> None:
+    if actor.user_id == person.id:
         raise Conflict(message)
 
 
-def refuse_last_administrator(user: User, administrators: frozenset[int], field: str | None = None) -> None:
-    if administrators == {user.id}:
+def refuse_last_administrator(
+    person: User | Person, administrators: Set[int], field: str | None = None
+) -> None:
+    if administrators == {person.id}:
         raise Conflict(
             N_("This is the last administrator who can sign in. Make somebody else one first."), field=field
         )

@@ -24,7 +24,7 @@ from webapp.listing.keyset import LARGEST_ID
 from webapp.users import rules
 from webapp.users.models import TRASH, USERS, Trashed, User, derive_keys
 from webapp.users.queries import get_user, lock_administrators
-from webapp.users.services import about, lock_user, refuse_last_administrator, refuse_own, refuse_stale
+from webapp.users.services import about, check_deletion, lock_user, refuse_stale
 
 _cleaners: list[Callable[[int], None]] = []
 
@@ -43,22 +43,11 @@ def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None
     """Move the user to the trash: signed out everywhere, and the e-mail is free for somebody else."""
     administrators = lock_administrators()
     lock_user(user)
-    actor.require(Permission.USERS_DELETE, on=user.role)
+    check_deletion(user, actor, administrators)
     refuse_stale(user, version)
-    refuse_own(user, actor, N_("You cannot delete yourself. Ask another administrator."))
-    refuse_last_administrator(user, administrators)
     session = get_session()
     row = session.execute(select(*STORED).where(USERS.c.id == user.id)).mappings().one()
-    session.execute(
-        insert(Trashed).values(
-            user_id=user.id,
-            deleted_at=utc_now(),
-            email=user.email,
-            full_name=user.full_name,
-            role=user.role,
-            row=pack(row),
-        )
-    )
+    session.execute(insert(TRASH).values(trash_row(row, utc_now())))
     session.execute(delete(User).where(User.id == user.id))
     session.expunge(user)
     record(Kind.DELETED, actor=actor, subject=about(user), undoes_id=undoes_id)
@@ -80,13 +69,8 @@ def restore_user(
         changes["email"] = (values["email"], rules.clean_email(email))
         values["email"] = changes["email"][1]
         values |= derive_keys(full_name=values["full_name"], email=values["email"])
-    values |= {
-        "version": values["version"] + 1,
-        "session_epoch": values["session_epoch"] + 1,
-        "updated_at": utc_now(),
-    }
     _take_out(user_id)
-    get_session().execute(insert(USERS).values(**values))
+    get_session().execute(insert(USERS).values(**restored(values, utc_now())))
     user = get_user(user_id)
     record(Kind.RESTORED, actor=actor, subject=about(user), changes=changes, undoes_id=undoes_id)
     return user
@@ -147,6 +131,22 @@ def get_trashed(user_id: int) -> Trashed:
 
 def is_trashed(user_id: int) -> bool:
     return find_trashed(user_id) is not None
+
+
+def trash_row(row: RowMapping, deleted_at: datetime) -> dict[str, Any]:
+    """What the trash holds of a row of the users."""
+    return {
+        "user_id": row["id"],
+        "deleted_at": deleted_at,
+        "row": pack(row),
+        **{name: row[name] for name in ("email", "full_name", "role")},
+    }
+
+
+def restored(values: dict[str, Any], moment: datetime) -> dict[str, Any]:
+    """The row as it comes back: a version that nobody has seen, and earlier sign-ins over."""
+    version, epoch = values["version"] + 1, values["session_epoch"] + 1
+    return {**values, "version": version, "session_epoch": epoch, "updated_at": moment}
 
 
 def pack(row: RowMapping) -> str:

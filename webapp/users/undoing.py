@@ -14,7 +14,7 @@ from webapp.history.queries import Story, find_latest_of, find_undone, get_story
 from webapp.history.rules import FIELD_LABELS, Kind
 from webapp.users import services, trash
 from webapp.users.models import User
-from webapp.users.queries import find_user, get_user
+from webapp.users.queries import Person, find_user, get_user
 
 Undoer = Callable[[Story, Actor], None]
 _undoers: dict[Kind, Undoer] = {}
@@ -36,11 +36,11 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
     if story.subject_id is None:
         raise Conflict(CANNOT)
     if find_undone([entry_id]):
-        raise Conflict(N_("This change was undone already."))
+        raise Conflict(UNDONE)
     if story.kind is Kind.DELETED:
         latest = find_latest_of(Kind.DELETED, [story.subject_id])
         if entry_id not in latest or not trash.is_trashed(story.subject_id):
-            raise Conflict(N_("This user is not in the trash any more."))
+            raise Conflict(NOT_IN_TRASH_NOW)
         return trash.restore_user(story.subject_id, actor=actor, undoes_id=entry_id)
     user = find_user(story.subject_id)
     if user is None and trash.is_trashed(story.subject_id):
@@ -55,15 +55,18 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
 
 
 CANNOT = N_("This cannot be undone.")
+UNDONE = N_("This change was undone already.")
+NOT_IN_TRASH_NOW = N_("This user is not in the trash any more.")
+CHANGED_SINCE = N_("This user was changed since. Delete the user instead.")
 
 
 def _undo(story: Story, user: User, actor: Actor) -> User | None:
     if story.kind in {Kind.CREATED, Kind.RESTORED}:
         if user.version != story.version:
-            raise Conflict(N_("This user was changed since. Delete the user instead."))
+            raise Conflict(CHANGED_SINCE)
         trash.delete_user(user, version=user.version, actor=actor, undoes_id=story.id)
         return None
-    _refuse_later_changes(story, user)
+    refuse_later_changes(story, user)
     if story.kind is Kind.ACTIVATED:
         services.deactivate_user(user, actor=actor, undoes_id=story.id)
     elif story.kind is Kind.DEACTIVATED:
@@ -76,8 +79,8 @@ def _undo(story: Story, user: User, actor: Actor) -> User | None:
     return get_user(user.id)
 
 
-def _refuse_later_changes(story: Story, user: User) -> None:
-    changed = [name for name, (_old, new) in story.changes.items() if getattr(user, name) != new]
+def refuse_later_changes(story: Story, person: User | Person) -> None:
+    changed = [name for name, (_old, new) in story.changes.items() if getattr(person, name) != new]
     if changed:
         raise Conflict(
             N_("It was changed again since: %(fields)s. Undo the later change first, or edit the user."),

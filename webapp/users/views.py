@@ -49,8 +49,8 @@ def list_users() -> Response:
             raise
         return _show_list(form, empty="too_slow", status=503)
     took_ms = round((perf_counter() - started) * 1000)
-    here = request.query_string.decode("ascii", "replace")
-    table = build_table(page, form, words=selection.words, here=here[:LONGEST_BACK], took_ms=took_ms)
+    here = request.query_string.decode("ascii", "replace")[:LONGEST_BACK]
+    table = build_table(page, form, words=selection.words, here=here, took_ms=took_ms)
     notice, empty = None, None
     if page.had_bad_cursor:
         notice = gettext(
@@ -63,7 +63,7 @@ def list_users() -> Response:
             notice = gettext("In a list that is not counted to its end one jumps no further than row 10,000.")
     elif not page.rows:
         empty = "no_match" if form.is_filtering else "no_users"
-    return _show_list(form, page=table, notice=notice, empty=empty)
+    return _show_list(form, page=table, notice=notice, empty=empty, here=here)
 
 
 def _show_list(form: UserFilterForm, *, status: int = 200, **context: Any) -> Response:

@@ -1,0 +1,61 @@
+"""Text in, values out; no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wtforms import SelectChoice, SelectField, StringField, TextAreaField
+
+from webapp.access.permissions import ROLE_LABELS
+from webapp.batches import rules
+from webapp.batches.rules import Action
+from webapp.errors import N_
+from webapp.listing.keyset import LARGEST_ID
+from webapp.web.forms import Form, follows
+from webapp.web.language import gettext
+
+LONGEST_NUMBER = 19
+
+
+class PasteForm(Form):
+    text = TextAreaField(
+        N_("E-mail addresses, names or ids"),
+        description=N_(
+            "One on each line. Several addresses or ids on a line are fine; a name must be whole."
+        ),
+        validators=[follows(rules.read_list)],
+    )
+
+
+class ActionForm(Form):
+    """What to do; ``role`` and ``note`` belong to one action each."""
+
+    action = StringField(N_("Action"))
+    role = SelectField(N_("New role"), choices=[], validate_choice=False)
+    note = TextAreaField(N_("Note"), description=N_("It is added to each of them, under your name."))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.role.choices = [
+            SelectChoice(value="", label=gettext("Choose a role")),
+            *(SelectChoice(value=role.value, label=gettext(label)) for role, label in ROLE_LABELS.items()),
+        ]
+
+    def value(self) -> str:
+        values = {Action.SET_ROLE.value: self.role.data, Action.ADD_NOTE.value: self.note.data}
+        return values.get(self.action.data) or ""
+
+    def show_value(self, action: str | None, value: str) -> None:
+        """What was chosen before."""
+        if action == Action.SET_ROLE:
+            self.role.data = value
+        elif action == Action.ADD_NOTE:
+            self.note.data = value
+
+
+def read_ids(values: Iterable[str]) -> set[int]:
+    """The ids that a form sent; what is no number stands for nobody."""
+    numbers = (
+        int(value) for value in values if value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER
+    )
+    return {number for number in numbers if 0 < number <= LARGEST_ID}

@@ -1,0 +1,316 @@
+"""Many at once: choose, look, run, and see what became of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from webapp.access.guards import requires
+from webapp.access.identity import current_actor
+from webapp.access.permissions import Permission
+from webapp.batches import queries, services
+from webapp.batches.forms import ActionForm, PasteForm, read_ids
+from webapp.batches.models import Batch
+from webapp.batches.queries import Resolution
+from webapp.batches.rules import (
+    AT_ONCE,
+    MOST_ROWS,
+    OF_TRASHED,
+    PERMISSIONS,
+    UNDOABLE,
+    WITH_VALUE,
+    Action,
+    Result,
+    Source,
+    State,
+    read_list,
+)
+from webapp.batches.runner import is_interrupted, run_aside
+from webapp.batches.wording import BUTTONS, RESULTS, SOURCES, STATES, explain_action, name_action, tell_done
+from webapp.db import get_session
+from webapp.errors import Conflict, Invalid, Stale
+from webapp.listing.definition import Selection
+from webapp.listing.page import PageRequest, find_ids, paginate
+from webapp.users.forms import UserFilterForm
+from webapp.users.queries import LISTING, TRASH_LISTING, list_people
+from webapp.users.urls import back_to, list_back
+from webapp.web.language import explain, gettext
+from webapp.web.messages import tell
+
+blueprint = Blueprint("batches", __name__, url_prefix="/batches")
+ROWS_SHOWN = 100
+NAMESAKES_SHOWN = 20
+LONGEST_POSITION = 9
+
+
+@blueprint.get("/")
+@requires(Permission.HISTORY_READ)
+def list_batches() -> str:
+    where = PageRequest(
+        sort="-created_at", after=request.args.get("after"), before=request.args.get("before")
+    )
+    page = paginate(get_session(), queries.LISTING, Selection(), where)
+    people = list_people({row.creator_id for row in page.rows if row.creator_id})
+    return render_template(
+        "batches/list.html",
+        page=page,
+        names={person.id: person.display_name for person in people},
+        own_id=current_actor().user_id,
+        name_action=name_action,
+        states=STATES,
+        sources=SOURCES,
+    )
+
+
+@blueprint.post("/")
+@requires(Permission.USERS_EDIT)
+def create_batch() -> Response:
+    """From the list, or from the trash: of those ticked, or of all that match, as they are now."""
+    is_trash = request.form.get("where") == Source.TRASH
+    back = url_for("trash.list_trash") if is_trash else list_back(back_to())
+    source = Source.TRASH if is_trash else Source.MATCHING if request.form.get("all") else Source.SELECTED
+    try:
+        user_ids = _chosen_ids(source)
+        batch = services.create_batch(
+            user_ids, source=source, action=request.form.get("action", ""), actor=current_actor()
+        )
+    except Invalid as error:
+        tell(explain(error), level="bad")
+        return redirect(back, 303)
+    return redirect(url_for("batches.show_batch", batch_id=batch.id, back=back_to() or None), 303)
+
+
+def _chosen_ids(source: Source) -> set[int]:
+    if not request.form.get("all"):
+        return read_ids(request.form.getlist("id"))
+    if source is Source.TRASH:
+        return set(find_ids(get_session(), TRASH_LISTING, Selection(), most=MOST_ROWS + 1))
+    filters = UserFilterForm(request.form)
+    if not filters.validate():
+        raise Invalid(next(iter(filters.errors.values()))[0])
+    return set(find_ids(get_session(), LISTING, filters.selection(), most=MOST_ROWS + 1))
+
+
+@blueprint.route("/paste", methods=["GET", "POST"])
+@requires(Permission.USERS_EDIT)
+def paste_list() -> Response:
+    form = PasteForm()
+    status = 422 if form.is_submitted() else 200
+    if form.validate_on_submit():
+        resolution = queries.resolve(read_list(form.text.data))
+        try:
+            batch = services.create_batch(
+                resolution.found, source=Source.PASTED, resolution=resolution, actor=current_actor()
+            )
+        except Invalid:
+            form.text.errors = [gettext("Nobody of this list was found.")]
+        else:
+            return redirect(url_for("batches.show_batch", batch_id=batch.id), 303)
+    return make_response(render_template("batches/paste.html", form=form), status)
+
+
+@blueprint.get("/<int:batch_id>")
+@requires(Permission.HISTORY_READ)
+def show_batch(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    services.refuse_foreign(batch, current_actor())
+    if batch.state == State.DRAFT.value:
+        return _show_draft(batch)
+    if batch.state == State.RUNNING.value:
+        return make_response(
+            render_template("batches/running.html", **_about(batch), is_interrupted=is_interrupted(batch))
+        )
+    return _show_results(batch)
+
+
+def _show_draft(
+    batch: Batch, *, form: ActionForm | None = None, notice: str = "", status: int = 200
+) -> Response:
+    actor = current_actor()
+    if form is None:
+        form = ActionForm()
+        form.show_value(batch.action, batch.value)
+    asks_value = batch.action in WITH_VALUE
+    preview = None
+    if batch.action and batch.total and (batch.value or not asks_value):
+        preview = services.examine(batch, actor=actor)
+    resolution = Resolution.from_json(batch.unresolved)
+    page = render_template(
+        "batches/draft.html",
+        **_about(batch),
+        form=form,
+        asks_value=asks_value,
+        preview=preview,
+        run_label=name_action(batch.action, batch.value, preview.changing) if preview else "",
+        explain=explain,
+        explanation=explain_action(batch.action),
+        notice=notice,
+        buttons=[(action.value, gettext(BUTTONS[action])) for action in _possible_actions(batch)],
+        resolution=resolution,
+        namesakes=[
+            (item, queries.list_namesakes(item.key)) for item in resolution.ambiguous[:NAMESAKES_SHOWN]
+        ],
+        is_large=batch.total > AT_ONCE,
+    )
+    return make_response(page, status)
+
+
+def _possible_actions(batch: Batch) -> list[Action]:
+    if batch.source == Source.UNDO.value:
+        return []
+    is_trash = batch.source == Source.TRASH.value
+    actor = current_actor()
+    return [
+        action for action in BUTTONS if actor.may(PERMISSIONS[action]) and (action in OF_TRASHED) is is_trash
+    ]
+
+
+def _about(batch: Batch) -> dict[str, Any]:
+    """What every page of a batch shows."""
+    back = back_to()
+    return {
+        "batch": batch,
+        "title": name_action(batch.action, batch.value, batch.total),
+        "back": back,
+        "back_url": list_back(back) if back else url_for("batches.list_batches"),
+    }
+
+
+def _show_results(batch: Batch) -> Response:
+    wanted = request.args.get("outcome", "")
+    outcome = wanted if wanted in set(Result) else None
+    after = request.args.get("after", "")
+    is_number = after.isascii() and after.isdigit() and len(after) <= LONGEST_POSITION
+    rows = queries.show_rows(
+        batch.id, outcome=outcome, after=int(after) if is_number else 0, most=ROWS_SHOWN + 1
+    )
+    undo = queries.find_undoing(batch.id)
+    is_undone = undo is not None and undo.state != State.DRAFT.value
+    may_act = current_actor().may(Permission.USERS_EDIT)
+    page = render_template(
+        "batches/results.html",
+        **_about(batch),
+        rows=rows[:ROWS_SHOWN],
+        next_after=rows[ROWS_SHOWN - 1].position if len(rows) > ROWS_SHOWN else None,
+        outcome=outcome,
+        outcomes=_count_outcomes(batch),
+        results=RESULTS,
+        explain=explain,
+        resolution=Resolution.from_json(batch.unresolved),
+        undo=undo if is_undone else None,
+        can_undo=may_act and batch.done > 0 and Action(batch.action or "") in UNDOABLE and not is_undone,
+        can_continue=may_act and batch.state == State.STOPPED.value and not is_undone,
+        creator=next(iter(list_people([batch.creator_id])), None) if batch.creator_id else None,
+    )
+    return make_response(page)
+
+
+def _count_outcomes(batch: Batch) -> list[tuple[str, str, int]]:
+    numbers = {
+        Result.DONE: batch.done,
+        Result.SAME: batch.position - batch.done - batch.refused,
+        Result.REFUSED: batch.refused,
+    }
+    return [(result.value, gettext(RESULTS[result]), number) for result, number in numbers.items() if number]
+
+
+@blueprint.post("/<int:batch_id>/action")
+@requires(Permission.USERS_EDIT)
+def choose_action(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    form = ActionForm()
+    try:
+        services.choose_action(batch, action=form.action.data, value=form.value(), actor=current_actor())
+    except Invalid as error:
+        form.show(error if error.field in form else Invalid(error.message, field="note", **error.params))
+        return _show_draft(queries.get_batch(batch_id), form=form, status=422)
+    return _to(batch)
+
+
+@blueprint.post("/<int:batch_id>/namesakes")
+@requires(Permission.USERS_EDIT)
+def choose_namesakes(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    try:
+        services.choose_namesakes(batch, user_ids=read_ids(request.form.getlist("id")), actor=current_actor())
+    except Invalid as error:
+        tell(explain(error), level="bad")
+    return _to(batch)
+
+
+@blueprint.post("/<int:batch_id>/run")
+@requires(Permission.USERS_EDIT)
+def run_batch(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    try:
+        is_through = services.run_batch(batch, seen=request.form.get("seen", ""), actor=current_actor())
+    except (Stale, Invalid) as error:
+        status = 409 if isinstance(error, Stale) else 422
+        return _show_draft(queries.get_batch(batch_id), notice=explain(error), status=status)
+    except Conflict as error:  # pressed twice, or in another tab
+        tell(explain(error), level="bad")
+        return _to(batch)
+    return _go_on(batch, is_through=is_through)
+
+
+def _go_on(batch: Batch, *, is_through: bool) -> Response:
+    if is_through:
+        undo_url = url_for("batches.undo_batch", batch_id=batch.id)
+        text = tell_done(batch.action, batch.value, batch.done)
+        tell(text, undo_url=undo_url if batch.done and Action(batch.action or "") in UNDOABLE else None)
+    else:
+        _run_aside(batch)
+    return _to(batch)
+
+
+def _run_aside(batch: Batch) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    run_aside(app, batch.id, actor=current_actor())
+
+
+@blueprint.post("/<int:batch_id>/stop")
+@requires(Permission.USERS_EDIT)
+def stop_batch(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    try:
+        services.stop(batch, actor=current_actor())
+    except Conflict as error:
+        tell(explain(error), level="bad")
+    return _to(batch)
+
+
+@blueprint.post("/<int:batch_id>/continue")
+@requires(Permission.USERS_EDIT)
+def continue_batch(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    try:
+        services.go_on(batch, actor=current_actor())
+    except Conflict as error:
+        tell(explain(error), level="bad")
+    else:
+        _run_aside(batch)
+    return _to(batch)
+
+
+@blueprint.post("/<int:batch_id>/undo")
+@requires(Permission.USERS_EDIT)
+def undo_batch(batch_id: int) -> Response:
+    """At once where all of it can be undone; else it is shown first what cannot."""
+    batch = queries.get_batch(batch_id)
+    actor = current_actor()
+    try:
+        undo = services.create_undo(batch, actor=actor)
+        preview = services.examine(undo, actor=actor)
+        if preview.left_out or preview.same:
+            return _to(undo)
+        is_through = services.run_batch(undo, seen=preview.seen, actor=actor)
+    except (Conflict, Stale) as error:
+        tell(explain(error), level="bad")
+        return _to(batch)
+    return _go_on(undo, is_through=is_through)
+
+
+def _to(batch: Batch) -> Response:
+    return redirect(url_for("batches.show_batch", batch_id=batch.id, back=back_to() or None), 303)
