@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 
 from webapp.batches.models import BATCHES, ROWS, Batch
-from webapp.batches.rules import MOST_UNRESOLVED, Wanted
+from webapp.batches.rules import MOST_UNRESOLVED, State, Wanted
 from webapp.db import get_session
 from webapp.errors import N_, DomainError, NotFound
 from webapp.listing.definition import Listing
@@ -42,6 +42,11 @@ def get_batch(batch_id: int) -> Batch:
     if batch is None:
         raise NotFound(N_("There is no such bulk change (any more)."))
     return batch
+
+
+def list_running() -> Sequence[Batch]:
+    """Those that somebody should be working at."""
+    return get_session().scalars(select(Batch).where(Batch.state == State.RUNNING.value)).all()
 
 
 def find_undoing(batch_id: int) -> Batch | None:

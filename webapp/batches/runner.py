@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 # SQLite lets one write at a time. Who waits for it looks again after 25 ms at the latest in the first
 # tenth of a second, so that a pause of that length is found; and no step should be much longer than these.
-LONGEST_STEP_SECONDS = 0.06
+LONGEST_STEP_SECONDS = 0.08
 PAUSE_SECONDS = 0.03
-FEWEST, FIRST = 25, 100
+FEWEST, FIRST = 12, 100
 TRIES = 5
 INTERRUPTED_AFTER = timedelta(seconds=20)
 

@@ -34,6 +34,7 @@ from webapp.batches.rules import (
 )
 from webapp.db import atomic, get_session
 from webapp.db.bulk import load_rows
+from webapp.db.session import renew_time_limit
 from webapp.errors import N_, Conflict, DomainError, Forbidden, Invalid, Stale
 from webapp.extensions import utc_now
 from webapp.history.queries import get_stories
@@ -176,6 +177,7 @@ def examine(batch: Batch, *, actor: Actor) -> Preview:
     reasons: dict[str, Refused] = {}
     changing: list[int] = []
     for rows in parts_of(batch.id, size=AT_ONCE):
+        renew_time_limit(get_session())
         change, _undoes = _change_for(batch, rows)
         actor.require(change.permission)
         ids = [row.user_id for row in rows]
@@ -218,20 +220,17 @@ def _change_for(batch: Batch, rows: Sequence[AnyRow]) -> tuple[Change, dict[int,
 
 
 def run_batch(batch: Batch, *, seen: str, actor: Actor) -> bool:
-    """Change all that the preview promised, or nobody; tells whether it is through: a large batch is then to
-    be run by ``run_step()``. Raises Stale when these would not be the people any more of whom the preview
-    told that is called ``seen``.
+    """Change all that the preview promised, or nobody: raises Stale when these would not be the people any
+    more of whom the preview told that is called ``seen``.
+
+    Of more than AT_ONCE it only says that they may be changed, and answers False: ``run_step()`` does it, and
+    each has a result of his own.
     """
     if batch.total <= AT_ONCE:
         _run_at_once(batch, seen=seen, actor=actor)
         return True
-    if examine(batch, actor=actor).seen != seen:
-        raise Stale(CHANGED_MEANWHILE)
     _start(batch, actor)
     return False
-
-
-CHANGED_MEANWHILE = N_("Some of them were changed since this was shown. Nothing was done yet: look again.")
 
 
 @atomic
@@ -241,13 +240,14 @@ def _run_at_once(batch: Batch, *, seen: str, actor: Actor) -> None:
     outcomes = _change_rows(batch, rows, actor)
     changed = (row.user_id for row in rows if outcomes[row.user_id].entry_id is not None)
     if digest_of(changed) != seen:
-        raise Stale(CHANGED_MEANWHILE)
+        raise Stale(N_("Some of them were changed since this was shown. Nothing was done yet: look again."))
     _finish(batch)
 
 
 @atomic
 def _start(batch: Batch, actor: Actor) -> None:
     _lock_draft(batch, actor)
+    _change_for(batch, list_rows(batch.id, most=1))  # or it is not said yet what to do
     batch.state, batch.touched_at = State.RUNNING.value, utc_now()
 
 

@@ -25,9 +25,9 @@ STATES: dict[State, str] = {
     State.DONE: N_("done"),
 }
 RESULTS: dict[Result, str] = {
-    Result.DONE: N_("changed"),
+    Result.DONE: N_("was changed"),
     Result.SAME: N_("was so already"),
-    Result.REFUSED: N_("left out"),
+    Result.REFUSED: N_("was left out"),
 }
 SOURCES: dict[Source, str] = {
     Source.SELECTED: N_("selected in the list"),

@@ -119,9 +119,21 @@ def _begin_sqlite(connection: Connection) -> None:
         driver.set_progress_handler(None, 0)
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
         return
-    deadline = monotonic() + options[READ_SECONDS]
-    driver.set_progress_handler(lambda: monotonic() > deadline, STEPS_PER_LOOK)
+    _limit_time(driver, options[READ_SECONDS])
     driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
+
+
+def _limit_time(driver: Any, seconds: float) -> None:
+    deadline = monotonic() + seconds
+    driver.set_progress_handler(lambda: monotonic() > deadline, STEPS_PER_LOOK)
+
+
+def renew_time_limit(session: Session) -> None:
+    """Between one part of a long read and the next: on Postgres each statement has the time for itself anyway."""
+    connection = session.connection()
+    options = connection.get_execution_options()
+    if is_sqlite(connection.engine) and not options.get(WRITES, False):
+        _limit_time(connection.connection.driver_connection, options[READ_SECONDS])
 
 
 def lift_time_limit(session: Session) -> None:
