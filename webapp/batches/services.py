@@ -237,6 +237,8 @@ def run_batch(batch: Batch, *, seen: str, actor: Actor) -> bool:
 def _run_at_once(batch: Batch, *, seen: str, actor: Actor) -> None:
     _lock_draft(batch, actor)
     rows = list_rows(batch.id, most=AT_ONCE + 1)
+    change, _undoes = _change_for(batch, rows)
+    actor.require(change.permission)
     outcomes = _change_rows(batch, rows, actor)
     changed = (row.user_id for row in rows if outcomes[row.user_id].entry_id is not None)
     if digest_of(changed) != seen:
@@ -247,7 +249,8 @@ def _run_at_once(batch: Batch, *, seen: str, actor: Actor) -> None:
 @atomic
 def _start(batch: Batch, actor: Actor) -> None:
     _lock_draft(batch, actor)
-    _change_for(batch, list_rows(batch.id, most=1))  # or it is not said yet what to do
+    change, _undoes = _change_for(batch, list_rows(batch.id, most=1))
+    actor.require(change.permission)
     batch.state, batch.touched_at = State.RUNNING.value, utc_now()
 
 

@@ -129,7 +129,7 @@ def _limit_time(driver: Any, seconds: float) -> None:
 
 
 def renew_time_limit(session: Session) -> None:
-    """Between one part of a long read and the next: on Postgres each statement has the time for itself anyway."""
+    """Between one part of a long read and the next; on Postgres each statement has its own time anyway."""
     connection = session.connection()
     options = connection.get_execution_options()
     if is_sqlite(connection.engine) and not options.get(WRITES, False):
