@@ -25,14 +25,17 @@ from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_si
 from webapp.auth.models import SignInSession
 from webapp.auth.services import create_password_link, open_session
 from webapp.auth.throttle import count_attempt
+from webapp.batches.rules import Source, State, digest_of
+from webapp.batches.services import create_batch, run_batch
 from webapp.db import get_session
+from webapp.extensions import utc_now
 from webapp.notes.models import Note
 from webapp.users.models import User
 from webapp.users.services import update_user
 from webapp.users.trash import delete_user
 
 NEW_PASSWORD = "gravel pillow tangerine"
-ROW_EMAIL = "row@example.org"
+ROW_EMAIL, ROW_ID = "row@example.org", "1"  # it is the first that is stored
 EDIT = {"full_name": "New Name", "email": ROW_EMAIL, "version": "1"}
 
 
@@ -198,6 +201,71 @@ ROUTES = (
         is_managing=True,
     ),
     Route(
+        endpoint="batches.list_batches",
+        path="/batches/",
+        permission=Permission.HISTORY_READ,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="batches.create_batch",
+        path="/batches/",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+        form={"id": ROW_ID, "action": "deactivate"},
+    ),
+    Route(
+        endpoint="batches.paste_list",
+        path="/batches/paste",
+        permission=Permission.USERS_EDIT,
+        answers={"GET": 200, "POST": 303},
+        form={"text": ROW_EMAIL},
+    ),
+    Route(
+        endpoint="batches.show_batch",
+        path="/batches/{done}",
+        permission=Permission.HISTORY_READ,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="batches.choose_action",
+        path="/batches/{draft}/action",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+        form={"action": "sign_out"},
+    ),
+    Route(
+        endpoint="batches.choose_namesakes",
+        path="/batches/{draft}/namesakes",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+        form={"id": str(int(ROW_ID) + 1)},  # the visitor, whom the draft does not hold yet
+    ),
+    Route(
+        endpoint="batches.run_batch",
+        path="/batches/{draft}/run",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+        form={"seen": digest_of(iter([int(ROW_ID)]))},
+    ),
+    Route(
+        endpoint="batches.stop_batch",
+        path="/batches/{running}/stop",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+    ),
+    Route(
+        endpoint="batches.continue_batch",
+        path="/batches/{stopped}/continue",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+    ),
+    Route(
+        endpoint="batches.undo_batch",
+        path="/batches/{done}/undo",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+    ),
+    Route(
         endpoint="history.list_history",
         path="/history/",
         permission=Permission.HISTORY_READ,
@@ -298,7 +366,8 @@ each_role = pytest.mark.parametrize("role", [None, *ROLES], ids=name_of)
 
 class Stage:
     """A person in front of a route: the row it is about is there (or in the trash, where the route wants it),
-    with devices, a link to use, a change to undo, and a note of the visitor's own.
+    with devices, a link to use, a change to undo, a note of the visitor's own, and a bulk change in the state
+    that the route wants.
     """
 
     def __init__(self, app: Flask, visitor: Visitor, route: Route, row: User) -> None:
@@ -311,6 +380,11 @@ class Stage:
             trashed=_trash(app, row) if "{trashed}" in route.path else 0,
             entry=_change(app, row) if "{entry}" in route.path else 0,
             note=_make_note(app, visitor.user or row, row) if "{note}" in route.path else 0,
+            **{
+                state.value: _make_batch(app, visitor.user or row, row, state)
+                for state in State
+                if f"{{{state.value}}}" in route.path
+            },
         )
         if route.endpoint == "auth.revoke_other_devices":
             _open_device(app, visitor.user or row)
@@ -363,6 +437,24 @@ def _make_note(app: Flask, author: User, row: User) -> int:
         return note.id
 
 
+def _make_batch(app: Flask, creator: User, row: User, state: State) -> int:
+    """To deactivate the row; where it is through, that is really done."""
+    terminal = Actor.command_line()
+    with app.app_context():
+        batch = create_batch([row.id], source=Source.SELECTED, action="deactivate", actor=terminal)
+        if state is State.DONE:
+            run_batch(batch, seen=digest_of(iter([row.id])), actor=terminal)
+        batch.creator_id, batch.state, batch.touched_at = creator.id, state.value, utc_now()
+        get_session().commit()
+        return batch.id
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread goes on with a bulk change: the test would not wait for it."""
+    monkeypatch.setattr("webapp.batches.views.run_aside", lambda *_arguments, **_options: None)
+
+
 SetStage = Callable[..., Stage]
 
 
@@ -399,7 +491,8 @@ def test_every_route_has_a_row_and_every_row_a_route(app: Flask) -> None:
 
 @each_route
 def test_a_row_s_path_leads_to_its_endpoint(app: Flask, route: Route) -> None:
-    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1)
+    batches = dict.fromkeys(State, 1)
+    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1, **batches)
     for method in route.answers:
         assert app.url_map.bind("localhost").match(path, method)[0] == route.endpoint
 
@@ -493,7 +586,8 @@ def test_other_methods_are_refused_and_change_nothing(
 ) -> None:
     stage = set_stage(route, role)
     before = read_everything(app)
-    for method in sorted({"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - set(route.answers)):
+    answered = {method for other in ROUTES if other.path == route.path for method in other.answers}
+    for method in sorted({"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - answered):
         response = stage.visitor.client.open(stage.path, method=method, data=dict(route.form))
         assert (method, response.status_code) == (method, 405)
         assert set(route.answers) <= set(response.headers["Allow"].split(", "))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
 from time import monotonic, sleep
+from typing import NamedTuple
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,15 +21,25 @@ from webapp.batches.models import Batch
 from webapp.batches.queries import get_batch
 from webapp.batches.rules import AT_ONCE, State
 from webapp.batches.services import run_step
+from webapp.db.session import is_sqlite
 from webapp.errors import DomainError
-from webapp.extensions import utc_now
+from webapp.extensions import sqla, utc_now
 
 logger = logging.getLogger(__name__)
 
+
+class Pace(NamedTuple):
+    """How long a step may take about, and the pause after it, in seconds."""
+
+    longest: float
+    pause: float
+
+
 # SQLite lets one write at a time. Who waits for it looks again after 25 ms at the latest in the first
-# tenth of a second, so that a pause of that length is found; and no step should be much longer than these.
-LONGEST_STEP_SECONDS = 0.08
-PAUSE_SECONDS = 0.03
+# tenth of a second, so that a pause of that length is found.
+ON_SQLITE = Pace(longest=0.08, pause=0.03)
+# Others wait for no more than the rows of a step, and for the administrators'.
+ON_POSTGRES = Pace(longest=0.4, pause=0.0)
 FEWEST, FIRST = 12, 100
 TRIES = 5
 INTERRUPTED_AFTER = timedelta(seconds=20)
@@ -59,6 +70,7 @@ def run_steps(
     size, failed = FIRST, 0
     while True:
         with app.app_context():
+            pace = ON_SQLITE if is_sqlite(sqla.engine) else ON_POSTGRES
             began = monotonic()
             try:
                 more = run_step(batch_id, most=size, actor=actor)
@@ -72,12 +84,12 @@ def run_steps(
             tell(get_batch(batch_id).position)
         if not more:
             return
-        size = _next_size(size, seconds)
-        sleep(PAUSE_SECONDS)
+        size = _next_size(size, seconds, pace)
+        sleep(pace.pause)
 
 
-def _next_size(size: int, seconds: float) -> int:
+def _next_size(size: int, seconds: float, pace: Pace) -> int:
     """Half as many, or twice: each other number would be a statement of its own."""
-    if seconds > LONGEST_STEP_SECONDS:
+    if seconds > pace.longest:
         return max(size // 2, FEWEST)
-    return min(size * 2, AT_ONCE) if seconds < LONGEST_STEP_SECONDS / 3 else size
+    return min(size * 2, AT_ONCE) if seconds < pace.longest / 3 else size
