@@ -70,7 +70,7 @@ class _Undoing(Change):
     """The inverse change, of those where no later change stands in its way."""
 
     def __init__(self, inverse: Change, stories: Mapping[int, Story]) -> None:
-        self.kind, self.permission, self.missing = inverse.kind, inverse.permission, inverse.missing  # type: ignore[misc]
+        self.kind, self.permission, self.missing = inverse.kind, inverse.permission, inverse.missing
         self._inverse = inverse
         self._stories = stories
         self._undone: frozenset[int] = frozenset()

@@ -323,7 +323,7 @@ def _finish(batch: Batch) -> None:
 def stop(batch: Batch, *, actor: Actor) -> None:
     """After the present step; what is done stays, and can be undone."""
     _lock(batch)
-    actor.require(Permission.USERS_EDIT)
+    _require(batch, actor)
     if batch.state != State.RUNNING.value:
         raise Conflict(N_("This is not running any more."))
     batch.state = State.STOPPED.value
@@ -333,7 +333,7 @@ def stop(batch: Batch, *, actor: Actor) -> None:
 def go_on(batch: Batch, *, actor: Actor) -> None:
     """Let a batch that was stopped or interrupted be run further, by this actor."""
     _lock(batch)
-    actor.require(Permission.USERS_EDIT)
+    _require(batch, actor)
     if batch.state not in {State.STOPPED.value, State.RUNNING.value}:
         raise Conflict(N_("There is nothing left to do."))
     undo = find_undoing(batch.id)
@@ -349,7 +349,7 @@ def go_on(batch: Batch, *, actor: Actor) -> None:
 def create_undo(batch: Batch, *, actor: Actor) -> Batch:
     """A batch that takes back what this one has done: the draft that there is already, or a new one."""
     _lock(batch)
-    actor.require(Permission.USERS_EDIT)
+    _require(batch, actor)
     if batch.state not in {State.STOPPED.value, State.DONE.value}:
         raise Conflict(N_("Wait until it is through, or stop it first."))
     if not batch.done or Action(batch.action or "") not in UNDOABLE:
@@ -381,6 +381,11 @@ def create_undo(batch: Batch, *, actor: Actor) -> Batch:
 def _lock(batch: Batch) -> Batch:
     get_session().refresh(batch, with_for_update=True)
     return batch
+
+
+def _require(batch: Batch, actor: Actor) -> None:
+    """What the action asks of whoever takes a hand in it."""
+    actor.require(PERMISSIONS[Action(batch.action)] if batch.action else Permission.USERS_EDIT)
 
 
 def _lock_draft(batch: Batch, actor: Actor) -> None:

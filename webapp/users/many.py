@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import update
 
@@ -32,9 +32,9 @@ NO_SUCH_USER = N_("There is no such user (any more).")
 class Change(ABC):
     """``permission`` is what one must hold to make it of anybody at all."""
 
-    kind: ClassVar[Kind]
-    permission: ClassVar[Permission]
-    missing: ClassVar[str] = NO_SUCH_USER
+    kind: Kind
+    permission: Permission
+    missing: str = NO_SUCH_USER
 
     def read(self, user_ids: Collection[int], *, is_locking: bool) -> list[Person]:
         """Those whom it could be made of, in the order of their ids."""
