@@ -44,7 +44,8 @@ FILES: dict[str, frozenset[str]] = {
         "models": "rules",
         "queries": "models rules",
         "throttle": "models rules",
-        "services": "rules passwords models queries throttle trash",
+        "presence": "models queries",
+        "services": "rules passwords models queries throttle trash presence",
         "trash": "rules models queries services",
         "undoing": "rules models queries services trash",
         "forms": "rules queries",
@@ -56,14 +57,15 @@ FILES: dict[str, frozenset[str]] = {
         "browser": "services queries rules",
         "refusals": "browser forms rules",
         "views": "forms services queries models rules urls table comparison browser refusals"
-        " trash undoing timeline obstacles",
+        " trash undoing timeline obstacles presence",
+        "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules services views trash trash_views undoing browser refusals",
+        "__init__": "rules services views trash trash_views presence_views undoing browser refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
-    {"rules", "passwords", "models", "queries", "throttle", "services", "trash", "undoing"}
+    {"rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"}
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})
 PURE_MODULES = frozenset({"webapp.access.permissions", "webapp.access.actor"})
