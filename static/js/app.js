@@ -131,6 +131,7 @@
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post") return;
     changed.clear();
+    $("[data-presence]")?.remove(); // it would say that a form is open which is being saved
     setTimeout(() => {
       for (const button of $$("button:not([type=button])", form)) button.disabled = true;
     });

@@ -152,6 +152,14 @@ def edit(visit: Visit) -> None:
 
 
 @sight("users.edit_user", f"Edit {LONG_NAME}")
+def edit_with_somebody_else_there(visit: Visit) -> None:
+    colleague = visit.desk.make_user(full_name=LONG_NAME, role=Role.SUPPORT)
+    visit.desk.open_form(visit.person, colleague)
+    visit.open_person("/edit")
+    expect(visit.page.locator(".presence")).to_contain_text("opened this form just now.")
+
+
+@sight("users.edit_user", f"Edit {LONG_NAME}")
 def edit_with_errors(visit: Visit) -> None:
     visit.open_person("/edit")
     visit.label("E-mail").fill("")
