@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import case, delete, func, select, tuple_
+from sqlalchemy import bindparam, case, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission
 from webapp.db import at_once, get_session
-from webapp.extensions import utc_now
+from webapp.extensions import UtcDateTime, utc_now
 from webapp.history.queries import list_stories_since
 from webapp.users.models import OpenForm, User
 
@@ -56,21 +56,28 @@ class Presence(NamedTuple):
     own_until: datetime | None
 
 
+# Asked again and again by each form that is open: built once.
+_FIND_MARKS = (
+    select(
+        OpenForm.editor_id,
+        OpenForm.opened_at,
+        OpenForm.expires_at,
+        func.coalesce(func.nullif(User.full_name, ""), User.email).label("name"),
+    )
+    .join(User, User.id == OpenForm.editor_id)
+    .where(
+        OpenForm.user_id == bindparam("user_id"),
+        OpenForm.expires_at > bindparam("now", type_=UtcDateTime),
+        User.is_active,
+    )
+    .order_by(OpenForm.opened_at, OpenForm.editor_id)
+)
+
+
 def find_presence(user: User, *, version: int, actor: Actor) -> Presence:
     """As the actor sees it in a form of that version. Raises Forbidden to who may not edit this user."""
     actor.require(Permission.USERS_EDIT, on=user.role)
-    statement = (
-        select(
-            OpenForm.editor_id,
-            OpenForm.opened_at,
-            OpenForm.expires_at,
-            func.coalesce(func.nullif(User.full_name, ""), User.email).label("name"),
-        )
-        .join(User, User.id == OpenForm.editor_id)
-        .where(OpenForm.user_id == user.id, OpenForm.expires_at > utc_now(), User.is_active)
-        .order_by(OpenForm.opened_at, OpenForm.editor_id)
-    )
-    rows = get_session().execute(statement).all()
+    rows = get_session().execute(_FIND_MARKS, {"user_id": user.id, "now": utc_now()}).all()
     return Presence(
         others=[Opened(row.name, row.opened_at) for row in rows if row.editor_id != actor.user_id],
         saved=_find_saved(user, version, actor),
