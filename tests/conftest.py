@@ -253,7 +253,8 @@ def newest_entry(app: Flask) -> int:
 def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, for "nothing was changed".
 
-    But for when a device was last seen, for the totals, which are an account of the users and not what
+    But for when a device was last seen and who has a form open, which are marks that reading leaves
+    (RFC 9110, 9.2.1: nobody asked for them), for the totals, which are an account of the users and not what
     they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
@@ -261,5 +262,5 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
         return {
             name: sorted(tuple(row) for row in session.execute(table.select()).all())
             for name, table in Base.metadata.tables.items()
-            if name not in {"sessions", TOTALS.name, ENTRIES.name, LANES.name}
+            if name not in {"sessions", "open_forms", TOTALS.name, ENTRIES.name, LANES.name}
         }

@@ -139,6 +139,7 @@
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post") return;
     changed.clear();
+    $("[data-presence]")?.remove(); // it would say that a form is open which is being saved
     setTimeout(() => {
       for (const button of $$("button:not([type=button])", form)) button.disabled = true;
     });
@@ -205,7 +206,8 @@
   }
 
   on("htmx:after:request", (event) => {
-    const { request, response, text, target } = event.detail.ctx;
+    const { sourceElement, request, response, text, target } = event.detail.ctx;
+    if (sourceElement.matches("[data-presence]")) return renewPresence(event);
     if (text.includes(`id="${target.id}"`)) {
       $("#load-failed")?.setAttribute("hidden", "");
       return;
@@ -215,6 +217,17 @@
     else location.assign(request.action);
   });
   on("htmx:error", (event) => {
-    if (event.detail.ctx) listFailed(event.detail.ctx.request.action);
+    const { ctx } = event.detail;
+    if (ctx && !ctx.sourceElement.matches("[data-presence]")) listFailed(ctx.request.action);
   });
+
+  /* ---- Who else has the form open (htmx asks again and again) ---------------- */
+
+  /* Only the line itself comes in. Who may not ask any more stops; whatever else fails is asked again. */
+  function renewPresence(event) {
+    const { sourceElement, response, text } = event.detail.ctx;
+    if (response.status === 200 && text.includes("data-present")) return;
+    event.preventDefault();
+    if ([401, 403, 404].includes(response.status)) sourceElement.remove();
+  }
 })();

@@ -44,7 +44,8 @@ class Route:
     """``answers``: each method and the status it answers to somebody who may, sending ``form``.
 
     ``row`` is what the user it is about must be like for the form to change something;
-    ``is_managing`` says that the row's role decides as well.
+    ``is_managing`` says that the row's role decides as well, ``is_unattended`` that a script asks for it,
+    which has no use for a page to sign in.
     """
 
     endpoint: str
@@ -54,6 +55,7 @@ class Route:
     form: Mapping[str, str] = field(default_factory=dict)
     row: Mapping[str, Any] = field(default_factory=dict)
     is_managing: bool = False
+    is_unattended: bool = False
 
 
 ROUTES = (
@@ -119,6 +121,14 @@ ROUTES = (
         answers={"GET": 200, "POST": 303},
         form=EDIT,
         is_managing=True,
+    ),
+    Route(
+        endpoint="presence.show_presence",
+        path="/users/{user}/presence",
+        permission=Permission.USERS_EDIT,
+        answers={"GET": 200},
+        is_managing=True,
+        is_unattended=True,
     ),
     Route(
         endpoint="users.activate_user",
@@ -522,7 +532,7 @@ def test_a_route_lets_in_whom_its_permission_names(
     assert response.status_code == expected_status(route, method, role)
     assert_safe_headers(response, is_kept=route.endpoint in {"static", "favicon"})
     if response.status_code == 401:
-        assert 'name="password"' in response.text
+        assert ('name="password"' in response.text) is not route.is_unattended
 
 
 def expected_status(route: Route, method: str, role: Role | None) -> int:
@@ -532,7 +542,7 @@ def expected_status(route: Route, method: str, role: Role | None) -> int:
         is_led_on = route.endpoint == "auth.sign_in" and is_signed_in
         return 303 if is_led_on else route.answers[method]
     if role is None or not is_signed_in:
-        return 303 if method == "GET" else 401
+        return 303 if method == "GET" and not route.is_unattended else 401
     return route.answers[method] if route.permission in PERMISSIONS[role] else 403
 
 

@@ -84,6 +84,21 @@ def test_when_it_was_seen_is_written_at_most_once_a_minute(
     assert [writes(), writes()] == [1, 0]
 
 
+def test_what_a_script_asks_for_by_itself_keeps_no_session_from_being_idle(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, path = signed_in("support"), f"/users/{make_user().id}/presence"
+    age_sessions(app, last_seen_at=timedelta(minutes=119))
+    assert visitor.get(path).status_code == 200
+    age_sessions(app, last_seen_at=timedelta(minutes=120) + SECOND)
+    answer = visitor.get(path)
+    assert (answer.status_code, answer.data) == (401, b"")
+    assert "Set-Cookie" not in answer.headers, "the page that is open still has its token"
+    with app.app_context():
+        seen = get_session().query(SignInSession).one().last_seen_at
+    assert utc_now() - seen > timedelta(minutes=119)
+
+
 @pytest.mark.parametrize("token", ["", "x", "\0", 7, None, ["a"], "x" * 3000], ids=ascii)
 def test_a_cookie_with_a_token_that_is_none_is_nobody(app: Flask, token: object) -> None:
     visitor = Visitor(app)

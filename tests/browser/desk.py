@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Flask
@@ -13,6 +13,7 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth.services import open_session
 from webapp.users.models import User
+from webapp.users.presence import OPENED_LASTS, find_presence, note_open
 from webapp.users.queries import get_user
 from webapp.users.services import sign_out_everywhere, update_user
 
@@ -38,6 +39,13 @@ class Desk:
         assert serializer is not None
         value = serializer.dumps({"token": token})
         return {"name": self.app.config["SESSION_COOKIE_NAME"], "value": value, "url": self.url}
+
+    def open_form(self, person: User, editor: User) -> None:
+        """Somebody else opens the form of this user."""
+        actor = replace(TERMINAL, user_id=editor.id, name=editor.display_name, role=editor.role)
+        with self.app.app_context():
+            presence = find_presence(person, version=person.version, actor=actor)
+            note_open(person.id, presence, lasts=OPENED_LASTS, actor=actor)
 
     def end_sessions(self, user: User) -> None:
         with self.app.app_context():

@@ -152,6 +152,14 @@ def edit(visit: Visit) -> None:
 
 
 @sight("users.edit_user", f"Edit {LONG_NAME}")
+def edit_with_somebody_else_there(visit: Visit) -> None:
+    colleague = visit.desk.make_user(full_name=LONG_NAME, role=Role.SUPPORT)
+    visit.desk.open_form(visit.person, colleague)
+    visit.open_person("/edit")
+    expect(visit.page.locator(".presence")).to_contain_text("opened this form just now.")
+
+
+@sight("users.edit_user", f"Edit {LONG_NAME}")
 def edit_with_errors(visit: Visit) -> None:
     visit.open_person("/edit")
     visit.label("E-mail").fill("")
@@ -418,5 +426,6 @@ def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
 def test_no_page_is_forgotten(desk: Desk) -> None:
     """Every route that a person can open has been looked at above."""
     bare = {"static", "favicon", "operations.show_health", "operations.show_readiness", "web.show_home"}
+    bare.add("presence.show_presence")  # a line of the form in which a user is edited
     routes = {rule.endpoint for rule in desk.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     assert routes - bare <= {sight.endpoint for sight in SIGHTS.values()}

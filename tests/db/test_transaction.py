@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, func, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.conftest import read_user, user_maker
 from tests.racing import race
 from webapp.auth.models import SignInSession
-from webapp.db import atomic, get_session, on_commit
+from webapp.db import at_once, atomic, get_session, on_commit
+from webapp.db.session import SQLITE_WAIT_SECONDS, is_sqlite, write_options
 from webapp.errors import Conflict, Stale
 from webapp.extensions import sqla
 from webapp.users.models import User
@@ -248,6 +250,35 @@ def test_what_was_read_before_is_read_anew_inside(file_app: Flask, hashed_passwo
             return user.full_name
 
         assert read_name() == "After"
+
+
+def test_what_is_not_worth_waiting_for_fails_at_once_and_leaves_the_connection_as_it_was(
+    file_app: Flask, hashed_password: str
+) -> None:
+    user_id = user_maker(file_app, hashed_password)(full_name="Before").id
+
+    def rename(name: str) -> None:
+        get_session().execute(update(User).where(User.id == user_id).values(full_name=name))
+
+    with file_app.app_context():
+        engine = sqla.engine.execution_options(**write_options(sqla.engine))
+        with engine.begin() as other:
+            other.execute(update(User).where(User.id == user_id).values(full_name="Theirs"))
+            started = monotonic()
+            with pytest.raises(OperationalError):
+                at_once(rename)("Mine")
+            assert monotonic() - started < 5, "an ordinary change waits for 20 seconds or more"
+        at_once(rename)("Mine")
+        assert get_session().scalar(select(User.full_name)) == "Mine"
+        if is_sqlite(sqla.engine):
+            patience = get_session().scalar(text("PRAGMA busy_timeout"))
+            assert patience == SQLITE_WAIT_SECONDS * 1000
+
+
+def test_what_fails_at_once_joins_a_change_that_waits() -> None:
+    with count_ends() as ends:
+        atomic(at_once(add_user))("ann@example.org")
+    assert ends == ["commit"]
 
 
 def test_no_increment_of_many_threads_is_lost(file_app: Flask, hashed_password: str) -> None:

@@ -45,7 +45,8 @@ FILES: dict[str, frozenset[str]] = {
         "models": "rules",
         "queries": "models rules",
         "throttle": "models rules",
-        "services": "rules passwords models queries throttle trash changes many",
+        "presence": "models queries",
+        "services": "rules passwords models queries throttle trash changes many presence",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
@@ -62,15 +63,16 @@ FILES: dict[str, frozenset[str]] = {
         "browser": "services queries rules",
         "refusals": "browser forms rules",
         "views": "forms services queries models rules urls table comparison browser refusals"
-        " trash undoing timeline obstacles runner wording",
+        " trash undoing timeline obstacles runner wording presence",
+        "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules services views trash trash_views undoing browser refusals",
+        "__init__": "rules services views trash trash_views presence_views undoing browser refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
     {
-        *("rules", "passwords", "models", "queries", "throttle", "services", "trash", "undoing"),
+        *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
         *("many", "many_trash", "changes"),
     }
 )

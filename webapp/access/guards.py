@@ -34,6 +34,21 @@ def permission_of(view: Callable[..., Any]) -> Permission | None:
     return getattr(view, "permission", None)
 
 
+def unattended(view: View) -> View:
+    """Asked for by a script again and again, while nobody may be there.
+
+    So it keeps no session from being idle, and answers a plain 401 where a page would ask to sign in.
+    """
+    view.is_unattended = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_unattended() -> bool:
+    """Whether the present request is one of those."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_unattended", False)
+
+
 def guard_routes(app: Flask) -> None:
     """Guard every route registered so far. Raises RuntimeError on one that names no permission."""
     for endpoint, view in app.view_functions.items():

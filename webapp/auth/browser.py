@@ -7,6 +7,7 @@ import logging
 from flask import current_app, g, request, session
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.access.guards import is_unattended
 from webapp.access.identity import Identity, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
@@ -35,7 +36,7 @@ def load_identity() -> Identity | None:
     if row is None or not may_sign_in(row.role):
         return None
     now = utc_now()
-    if now - row.last_seen_at > SEEN_INTERVAL:
+    if now - row.last_seen_at > SEEN_INTERVAL and not is_unattended():
         _mark_seen(row.session_id)
     return Identity(
         id=row.id,

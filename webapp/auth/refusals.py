@@ -6,7 +6,7 @@ from flask import Flask, current_app, make_response, redirect, render_template, 
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response
 
-from webapp.access.guards import SignInRequired, permission_of
+from webapp.access.guards import SignInRequired, is_unattended, permission_of
 from webapp.access.identity import find_identity
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.auth.browser import forget_token, had_token
@@ -76,6 +76,8 @@ def _shown(name: str, value: str) -> str:
 
 
 def _ask_to_sign_in(_error: SignInRequired) -> Response:
+    if is_unattended():
+        return Response(status=401)
     if request.method not in {"GET", "HEAD"}:
         return _sign_in_and_resend()
     if had_token():

@@ -27,6 +27,7 @@ SQLITE_WAIT_SECONDS = 30
 CACHE_SIZE = -32768  # KiB of each connection to SQLite, which says them with a minus
 STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
 READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
+PATIENCE_MS = "dossier_patience_ms"  # execution option: how long this change waits for others
 LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
@@ -117,7 +118,14 @@ def _begin_sqlite(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     if options.get(WRITES, False):
         driver.set_progress_handler(None, 0)
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
+        patience_ms = options.get(PATIENCE_MS)
+        if patience_ms is not None:
+            driver.execute(f"PRAGMA busy_timeout = {patience_ms}")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
+        finally:
+            if patience_ms is not None:
+                driver.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_SECONDS * 1000}")
         return
     _limit_time(driver, options[READ_SECONDS])
     driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
@@ -147,12 +155,14 @@ def lift_time_limit(session: Session) -> None:
         connection.connection.info[LIFTED] = True
 
 
-def begin_writing(session: Session) -> None:
-    """Begin the transaction of a change."""
-    connection = session.connection(execution_options=write_options(sqla.engine))
+def begin_writing(session: Session, *, patience_ms: int | None = None) -> None:
+    """Begin the transaction of a change; with ``patience_ms`` one that rather fails than waits for longer."""
+    patience = {} if patience_ms is None else {PATIENCE_MS: patience_ms}
+    connection = session.connection(execution_options=write_options(sqla.engine) | patience)
     seconds = connection.get_execution_options().get(WRITE_SECONDS)
     if seconds is not None:
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds}s'")
+        limit = f"{seconds}s" if patience_ms is None else f"{patience_ms}ms"
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{limit}'")
 
 
 def write_options(engine: Engine) -> dict[str, Any]:

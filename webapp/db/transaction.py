@@ -26,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _CALLBACKS = "on_commit"
+AT_ONCE_MS = 200
 
 
 def atomic(function: Callable[P, R]) -> Callable[P, R]:
@@ -34,13 +35,23 @@ def atomic(function: Callable[P, R]) -> Callable[P, R]:
     A broken constraint becomes the Conflict that its ``info["conflict"]`` declares;
     a row changed under an optimistic version becomes Stale.
     """
+    return _make_atomic(function)
 
+
+def at_once(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what is not worth waiting for: raises OperationalError where another change stands in
+    its way for longer than a person notices.
+    """
+    return _make_atomic(function, patience_ms=AT_ONCE_MS)
+
+
+def _make_atomic(function: Callable[P, R], *, patience_ms: int | None = None) -> Callable[P, R]:
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         session = get_session()
         if _CALLBACKS in session.info:
             return function(*args, **kwargs)
-        _begin(session)
+        _begin(session, patience_ms)
         session.info[_CALLBACKS] = []
         try:
             result = function(*args, **kwargs)
@@ -71,12 +82,12 @@ def on_commit(callback: Callable[[], object]) -> None:
     get_session().info[_CALLBACKS].append(callback)
 
 
-def _begin(session: Session) -> None:
+def _begin(session: Session, patience_ms: int | None) -> None:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("rows were changed outside @atomic: move the change into a service")
     if session.in_transaction():
         session.rollback()
-    begin_writing(session)
+    begin_writing(session, patience_ms=patience_ms)
 
 
 def _conflict(error: IntegrityError) -> Conflict | None:

@@ -6,7 +6,8 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from webapp.users import trash_views, views
+    from webapp.users import presence_views, trash_views, views
 
     app.register_blueprint(views.blueprint)
     app.register_blueprint(trash_views.blueprint)
+    app.register_blueprint(presence_views.blueprint)

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import (
     CheckConstraint,
     Enum,
+    ForeignKey,
     Index,
     String,
     Text,
@@ -117,6 +118,19 @@ class Trashed(Base):
     @property
     def display_name(self) -> str:
         return self.full_name or self.email
+
+
+class OpenForm(Base):
+    """Somebody has the form open in which a user is edited: a hint for others until it expires, no lock."""
+
+    __tablename__ = "open_forms"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    editor_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 def derive_keys(*, full_name: str, email: str) -> dict[str, str]:

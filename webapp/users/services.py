@@ -23,6 +23,7 @@ from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords, rules
 from webapp.users.models import USERS, User, derive_keys
+from webapp.users.presence import close_form
 from webapp.users.queries import Person, lock_administrators
 
 
@@ -78,6 +79,8 @@ def update_user(
     administrators = lock_administrators() if role is not None else frozenset()
     lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
+    if actor.user_id is not None:
+        close_form(user.id, actor=actor)  # whoever has saved has done with the form
     values: dict[str, Any] = {}
     if email is not None:
         values["email"] = rules.clean_email(email)

@@ -36,6 +36,14 @@ def show_url(user: User, back: str) -> str:
     return url_for("users.show_user", user_id=user.id, back=back or None)
 
 
+def came_from_form(user_id: int) -> bool:
+    """Whether one left the form in which this user is edited: by Cancel, or back. A browser says so, or
+    nothing; it matters too little to be proved.
+    """
+    before = (request.referrer or "").partition("?")[0]
+    return before.endswith(url_for("users.edit_user", user_id=user_id))
+
+
 def after_save(user: User, back: str) -> str:
     """To the row in the list when one came from there, else to the user's page."""
     return back_url(user, back) if back else show_url(user, back)

@@ -25,8 +25,18 @@ from webapp.users import queries, services, trash, undoing
 from webapp.users.comparison import FIELDS, Comparison, choose
 from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
 from webapp.users.models import User
+from webapp.users.presence import ASKED_EVERY_SECONDS, OPENED_LASTS, find_presence, note_left, note_open
 from webapp.users.table import build_heads, build_table
-from webapp.users.urls import LONGEST_BACK, after_save, back_to, back_url, list_back, list_url, show_url
+from webapp.users.urls import (
+    LONGEST_BACK,
+    after_save,
+    back_to,
+    back_url,
+    came_from_form,
+    list_back,
+    list_url,
+    show_url,
+)
 from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
 from webapp.web.panels import collect_panels
@@ -116,6 +126,8 @@ def show_user(user_id: int) -> str | Response:
         and trash.is_trashed(user_id)
     ):
         return redirect(url_for("trash.restore_user", user_id=user_id), 303)
+    if came_from_form(user_id):
+        note_left(user_id, actor=actor)
     user = queries.get_user(user_id)
     back = back_to()
 
@@ -213,12 +225,16 @@ def _show_form(
 ) -> Response:
     """``gone_id``: the user was deleted while somebody edited him, who must not lose what he typed."""
     back = back_to()
-    can_restore = gone_id is not None and current_actor().may(Permission.USERS_DELETE)
+    actor = current_actor()
+    can_restore = gone_id is not None and actor.may(Permission.USERS_DELETE)
+    presence = find_presence(user, version=form.version.data, actor=actor) if user else None
     page = render_template(
         "users/form.html",
         form=form,
         user=user,
         stale=stale,
+        presence=presence,
+        asked_every=ASKED_EVERY_SECONDS,
         is_gone=gone_id is not None,
         restore_url=url_for("trash.restore_user", user_id=gone_id)
         if can_restore and gone_id is not None and trash.is_trashed(gone_id)
@@ -226,6 +242,8 @@ def _show_form(
         back=back,
         cancel_url=show_url(user, back) if user else list_back(back),
     )
+    if user and presence:
+        note_open(user.id, presence, lasts=OPENED_LASTS, actor=actor)  # last: it ends what was read
     return make_response(page, status)
 
 
