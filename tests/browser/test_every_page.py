@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
@@ -14,10 +15,16 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import COLOURS, NARROW, SIZES, WIDE, ZOOMED, find_violations, overflow
 from tests.browser.conftest import OpenPage
-from tests.browser.desk import Desk
+from tests.browser.desk import TERMINAL, Desk
 from tests.conftest import PASSWORD
 from webapp.access.permissions import Role
+from webapp.batches.queries import get_batch
+from webapp.batches.rules import State
+from webapp.db import get_session
+from webapp.extensions import utc_now
 from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.services import deactivate_user
 
 # Long words of a name must wrap too.
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh Llanfairpwllgwyngyllgogerychwyrndrobwll"
@@ -198,6 +205,14 @@ def trash(visit: Visit) -> None:
     visit.open("/trash/")
 
 
+@sight("trash.list_trash", "Trash")
+def trash_with_ticks(visit: Visit) -> None:
+    discard(visit)
+    visit.open("/trash/")
+    visit.page.locator(f"#u{visit.person.id}").get_by_role("checkbox").check()
+    expect(visit.page.get_by_role("form", name="Change many at once")).to_be_visible()
+
+
 @sight("trash.restore_user", f"Restore {LONG_NAME}")
 def restore_a_taken_address(visit: Visit) -> None:
     discard(visit)
@@ -246,6 +261,118 @@ def user_with_a_history(visit: Visit) -> None:
     visit.click("Save")
     visit.click("Deactivate")
     expect(visit.page.get_by_text("The account is inactive.")).to_be_visible()
+
+
+@sight("users.list_users", "Users")
+def list_with_ticks(visit: Visit) -> None:
+    visit.open("/users/?q=llan")
+    for box in visit.page.locator(".users tbody").get_by_role("checkbox").all():
+        box.check()
+    expect(visit.page.get_by_role("form", name="Change many at once")).to_be_visible()
+
+
+def choose_many(visit: Visit, button: str) -> None:
+    """One whom it changes, one whom it does not, and oneself, who is left out."""
+    same = visit.desk.make_user(full_name=LONG_NAME, is_active=False)
+    visit.open("/batches/paste")
+    visit.label("E-mail addresses, names or ids").fill(f"{visit.person.id} {same.id} {visit.admin.id}")
+    visit.click("Look them up")
+    if button:
+        visit.click(button)
+
+
+@sight("batches.list_batches", "Bulk changes")
+def bulk_changes(visit: Visit) -> None:
+    choose_many(visit, "Set role…")
+    choose_many(visit, "Deactivate")
+    visit.click("Deactivate 1 user")
+    visit.open("/batches/")
+
+
+@sight("batches.paste_list", "Paste a list of users")
+def pasted_list_with_errors(visit: Visit) -> None:
+    visit.open("/batches/paste")
+    visit.label("E-mail addresses, names or ids").fill(f"{LONG_EMAIL}\n" * 20)
+    visit.click("Look them up")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("batches.show_batch", "1 user chosen")
+def draft_of_a_pasted_list(visit: Visit) -> None:
+    for number in range(7):
+        visit.desk.make_user(full_name=LONG_NAME, email=f"{number}{LONG_EMAIL.format(visit.person.id)}")
+    visit.open("/batches/paste")
+    missing = f"nobody.{LONG_EMAIL}\n" + "x" * 300
+    visit.label("E-mail addresses, names or ids").fill(f"{LONG_NAME}\n{visit.admin.id}\n{missing}")
+    visit.click("Look them up")
+    visit.page.locator("summary", has_text="were not found").click()
+    expect(visit.page.get_by_role("checkbox").first).to_be_visible()
+
+
+@sight("batches.show_batch", "Give 3 users the role …")
+def draft_that_asks_for_a_role(visit: Visit) -> None:
+    choose_many(visit, "Set role…")
+
+
+@sight("batches.show_batch", "Note on 3 users")
+def draft_of_a_note_with_errors(visit: Visit) -> None:
+    choose_many(visit, "Add a note…")
+    visit.label("Note").fill("x" * 5001)
+    visit.click("Show what will happen")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("batches.show_batch", "Deactivate 3 users")
+def draft_with_a_preview(visit: Visit) -> None:
+    choose_many(visit, "Deactivate")
+    expect(visit.page.locator(".left-out")).to_be_visible()
+
+
+@sight("batches.show_batch", "Deactivate 3 users")
+def draft_that_was_overtaken(visit: Visit) -> None:
+    choose_many(visit, "Deactivate")
+    with visit.desk.app.app_context():
+        deactivate_user(get_user(visit.person.id), actor=TERMINAL)
+    visit.click("Deactivate 1 user")
+    expect(visit.page.get_by_role("alert")).to_be_focused()
+
+
+def set_batch(visit: Visit, state: State, *, minutes: int = 0) -> None:
+    """The batch on the page, after the first of its rows; last touched so many minutes ago."""
+    with visit.desk.app.app_context():
+        batch = get_batch(int(visit.page.url.partition("/batches/")[2]))
+        batch.state, batch.position = state.value, 1
+        batch.touched_at = utc_now() - timedelta(minutes=minutes)
+        get_session().commit()
+    visit.page.reload()
+
+
+@sight("batches.show_batch", "Deactivate 3 users")
+def progress(visit: Visit) -> None:
+    choose_many(visit, "Deactivate")
+    set_batch(visit, State.RUNNING)
+    expect(visit.page.get_by_role("progressbar", name="1 of 3")).to_be_visible()
+
+
+@sight("batches.show_batch", "Deactivate 3 users")
+def progress_that_was_interrupted(visit: Visit) -> None:
+    choose_many(visit, "Deactivate")
+    set_batch(visit, State.RUNNING, minutes=5)
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("batches.show_batch", "Deactivate 3 users")
+def results_that_were_stopped(visit: Visit) -> None:
+    choose_many(visit, "Deactivate")
+    set_batch(visit, State.STOPPED)
+    expect(visit.page.get_by_role("button", name="Continue")).to_be_visible()
+
+
+@sight("batches.show_batch", "Deactivate 3 users")
+def results(visit: Visit) -> None:
+    choose_many(visit, "Deactivate")
+    visit.click("Deactivate 1 user")
+    expect(visit.page.locator(".outcomes li")).to_have_count(3)
 
 
 @sight("history.list_history", "History")
@@ -415,6 +542,8 @@ def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
         "/history/",
         "/trash/",
         "/users/2/notes/new",
+        "/batches/",
+        "/batches/paste",
         "/auth/profile",
         "/help",
     ):
