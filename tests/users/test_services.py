@@ -470,6 +470,21 @@ def test_of_many_edits_at_once_of_one_version_one_is_saved(file_app: Flask, hash
     assert kinds == {bool: 1, Stale: 7}
 
 
+def test_what_is_saved_after_a_row_was_read_is_no_part_of_its_past(app: Flask, make_user: MakeUser) -> None:
+    """The merge page reads a row without a lock, then its history: on Postgres others may save in between."""
+    user = make_user(full_name="One")
+
+    def edit(name: str, version: int) -> None:
+        services.update_user(get_user(user.id), version=version, full_name=name, actor=Actor.command_line())
+
+    with app.app_context():
+        edit("Two", 1)
+        read = get_user(user.id)
+        get_session().expunge(read)
+        edit("Three", 2)
+        assert services.find_base(read, 1) == {"full_name": "One"}
+
+
 def test_of_many_who_take_one_address_at_once_one_gets_it(file_app: Flask) -> None:
     def create() -> object:
         return services.create_user(email="ann@example.org", actor=Actor.command_line())

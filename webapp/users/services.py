@@ -253,7 +253,8 @@ def find_base(user: User, version: int) -> dict[str, Any] | None:
     """Field → its value in that version, for all that has changed since; None when nobody can know."""
     if not 0 < version < user.version:  # nobody can have seen that
         return None
-    stories = list_stories_since(user.id, version)
+    # Where the row is not locked, somebody may have saved since it was read: that is not of its past.
+    stories = [it for it in list_stories_since(user.id, version) if (it.version or 0) <= user.version]
     if {story.version for story in stories} != set(range(version + 1, user.version + 1)):
         return None
     base: dict[str, Any] = {}
