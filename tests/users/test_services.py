@@ -16,12 +16,10 @@ from webapp.access.permissions import Role
 from webapp.auth.services import open_session
 from webapp.db import get_session
 from webapp.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Stale
-from webapp.extensions import utc_now
-from webapp.listing.search import searchable
 from webapp.users import services, trash
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
-from webapp.users.queries import find_user_by_email, get_user, has_administrator
+from webapp.users.queries import get_user, has_administrator
 
 Service = Callable[[User, Actor], object]
 
@@ -416,24 +414,6 @@ def test_a_sign_in_is_noted_without_disturbing_an_open_form(app: Flask, make_use
     assert user is not None
     assert user.last_sign_in_at is not None
     assert (user.hashed_password, user.version) == ("$argon2id$new", 1)
-
-
-def test_many_users_are_inserted_with_their_keys(app: Flask) -> None:
-    now = utc_now()
-    rows = [
-        {"full_name": "Zoë Straße", "email": "ZOE@example.org", "created_at": now},
-        {"full_name": "", "email": "bob@example.org", "created_at": now},
-    ]
-    with app.app_context():
-        assert services.insert_users(rows) == 2
-        assert services.insert_users([]) == 0
-        zoe = find_user_by_email("zoe@example.org")
-        assert zoe is not None
-        assert (zoe.name_key, zoe.search_text) == ("zoe strasse", searchable("Zoë Straße", "ZOE@example.org"))
-        assert (zoe.role, zoe.version, zoe.is_active) == (Role.MEMBER, 1, True)
-        with pytest.raises(Conflict):
-            services.insert_users([{**rows[1], "email": "new@example.org"}, rows[1]])
-    assert len(read_tables(app)["users"]) == 2
 
 
 @pytest.mark.parametrize("name", ["set role", "deactivate", "delete"])

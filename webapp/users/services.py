@@ -6,10 +6,10 @@ or NotFound, and then nothing was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
@@ -22,7 +22,7 @@ from webapp.history.queries import list_stories_since
 from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords, rules
-from webapp.users.models import USERS, User, derive_keys
+from webapp.users.models import USERS, User
 from webapp.users.queries import lock_administrators
 
 
@@ -180,15 +180,6 @@ def note_sign_in(user_id: int, *, rehashed_password: str | None = None) -> None:
     if rehashed_password is not None:
         values["hashed_password"] = rehashed_password
     get_session().execute(update(User).where(User.id == user_id).values(**values))
-
-
-@atomic
-def insert_users(rows: Iterable[Mapping[str, Any]]) -> int:
-    """Many new users in one statement, from values that are clean already; tells how many."""
-    complete = [{**row, **derive_keys(full_name=row["full_name"], email=row["email"])} for row in rows]
-    if complete:
-        get_session().execute(insert(User), complete)
-    return len(complete)
 
 
 LOADED = (
