@@ -40,9 +40,9 @@ def atomic(function: Callable[P, R]) -> Callable[P, R]:
         session = get_session()
         if _CALLBACKS in session.info:
             return function(*args, **kwargs)
-        _begin(session)
         session.info[_CALLBACKS] = []
         try:
+            _begin(session)
             result = function(*args, **kwargs)
             session.commit()
         except IntegrityError as error:
