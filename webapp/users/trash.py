@@ -60,7 +60,6 @@ def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None
         )
     )
     session.execute(delete(User).where(User.id == user.id))
-    session.expunge(user)
     record(Kind.DELETED, actor=actor, subject=about(user), undoes_id=undoes_id)
 
 
