@@ -130,7 +130,8 @@ class PostgresStore(Store):
         self._url = url  # of a database that is always there
 
     def url(self, name: str) -> str:
-        return make_url(self._url).set(database=name).render_as_string(hide_password=False)
+        url = make_url(self._url).set(drivername="postgresql", database=name)
+        return url.render_as_string(hide_password=False)
 
     def _ask(self, statement: SQL, *names: str, database: str = "postgres") -> list[tuple[str, int]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:

@@ -79,7 +79,7 @@ def describe(done: Run, told: Told) -> str:
         f"{len(edits):,} edits, {len(edits) / done.seconds:.0f} a second",
         f"{outcomes[Outcome.SAVED]:,} saved, {count_merged(edits, told):,} of them merged with another's",
         f"{outcomes[Outcome.REFUSED]:,} refused with the merge page",
-        f"{outcomes[Outcome.LOST]:,} answers lost, as {done.kills} workers were killed: {unknown} saved",
+        f"{outcomes[Outcome.LOST]:,} answers lost, {unknown} of them saved; workers killed: {done.kills}",
         f"{done.retries} answers said busy, and the form was sent again",
         f"{len(told.saved):,} entries in the history, as many as changes",
         *(f"WRONG: {violation}" for violation in told.violations[:MOST_SHOWN]),
