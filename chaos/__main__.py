@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -53,7 +55,9 @@ def read_options() -> tuple[list[str], int]:
 def open_database(database: str) -> Iterator[tuple[str, str]]:
     """The kind and the address of an empty one, which goes when the block ends."""
     name = f"chaos_{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="chaos") as folder, _open_store(database, Path(folder)) as store:
+    folder = tempfile.mkdtemp(prefix="chaos")
+    atexit.register(shutil.rmtree, folder)  # at the very end: the package of Postgres locks a file there then
+    with _open_store(database, Path(folder)) as store:
         store.create(name)
         try:
             yield store.title, store.url(name)
