@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import sqlite3
 import subprocess
@@ -20,6 +19,7 @@ from time import monotonic
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+from sqlalchemy import make_url
 
 from webapp.config import ROOT
 from webapp.db.session import sqlite_module
@@ -130,7 +130,8 @@ class PostgresStore(Store):
         self._url = url  # of a database that is always there
 
     def url(self, name: str) -> str:
-        return re.sub(r"/postgres\?", f"/{name}?", self._url)
+        url = make_url(self._url).set(drivername="postgresql", database=name)
+        return url.render_as_string(hide_password=False)
 
     def _ask(self, statement: SQL, *names: str, database: str = "postgres") -> list[tuple[str, int]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:

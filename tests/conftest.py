@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, event, func, make_url, select, text
+from sqlalchemy import create_engine, event, func, insert, make_url, select, text
 
 from tests.visitor import Visitor
 from webapp import create_app
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.config import Settings
-from webapp.db import get_session, init_db
+from webapp.db import atomic, get_session, init_db
 from webapp.extensions import Base, sqla
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.rules import START
-from webapp.users.models import TOTALS, User
+from webapp.users.models import TOTALS, User, derive_keys
 from webapp.users.passwords import hash_password
 
 PASSWORD = "orchard lantern velvet"
@@ -186,6 +187,13 @@ def user_maker(app: Flask, hashed_password: str) -> MakeUser:
         return user
 
     return make
+
+
+@atomic
+def insert_users(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Many at once, past the services, from values that are clean already; joins a transaction."""
+    complete = [{**row, **derive_keys(full_name=row["full_name"], email=row["email"])} for row in rows]
+    get_session().execute(insert(User), complete)
 
 
 @pytest.fixture

@@ -38,6 +38,11 @@ class Server(NamedTuple):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def workers(self) -> list[int]:
+        """The process ids of those that answer; they come and go."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
 
 def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **ENVIRONMENT, **settings}

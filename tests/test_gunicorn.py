@@ -9,7 +9,6 @@ import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
-from pathlib import Path
 from threading import Event
 from time import monotonic
 from urllib.error import HTTPError
@@ -110,17 +109,11 @@ def test_a_forwarded_address_is_believed_only_from_a_named_proxy(
         assert shown == [address]
 
 
-def children_of(server: Server) -> set[str]:
-    """The process ids of the workers."""
-    pid = server.process.pid
-    return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
 @on_sqlite
 def test_a_reload_under_load_loses_no_request(settings: dict[str, str]) -> None:
     with serve({**settings, "WEB_WORKERS": "2"}) as server:
         assert Browser(server).open("/healthz")[0] == 200
-        before = children_of(server)
+        before = set(server.workers())
         stop = Event()
         deadline = monotonic() + MOST_SECONDS
         answers: list[int] = []
@@ -135,7 +128,7 @@ def test_a_reload_under_load_loses_no_request(settings: dict[str, str]) -> None:
         with ThreadPoolExecutor(3) as threads:
             visitors = [threads.submit(visit) for _ in range(2)]
             server.process.send_signal(signal.SIGHUP)
-            while len(after := children_of(server)) != 2 or after & before:
+            while len(after := set(server.workers())) != 2 or after & before:
                 assert monotonic() < deadline, "the workers were not replaced"
                 stop.wait(0.1)
             served_before = len(answers)

@@ -230,7 +230,7 @@ def test_every_file_that_a_document_names_is_there(document: str) -> None:
     text = read(document)
     to_create = set(re.findall(r"^Create `(.+)`:", text, re.MULTILINE))
     named = set(
-        re.findall(r"`((?:webapp|tests|templates|static|docs|migrations|bench)/[\w./-]+\.\w+)`", text)
+        re.findall(r"`((?:webapp|tests|templates|static|docs|migrations|bench|chaos)/[\w./-]+\.\w+)`", text)
     )
     assert [name for name in sorted(named - to_create) if not (ROOT / name).is_file()] == []
 

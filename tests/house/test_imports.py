@@ -248,7 +248,7 @@ VAGUE = frozenset("util utils helper helpers common base manager managers misc".
 def test_no_file_or_folder_has_a_name_that_says_nothing() -> None:
     found = [
         path.relative_to(ROOT).as_posix()
-        for folder in ("webapp", "tests", "bench", "migrations")
+        for folder in ("webapp", "tests", "bench", "chaos", "migrations")
         for path in (ROOT / folder).rglob("*")
         if (path.suffix == ".py" or path.is_dir()) and VAGUE & set(path.stem.lower().split("_"))
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from tests.conftest import insert_users
 from webapp.db import get_session
 from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.page import PageRequest, paginate
 from webapp.users.queries import LISTING, select_users
-from webapp.users.services import insert_users
 
 
 @pytest.mark.parametrize("number", [0, 1, MOST_COUNTED, MOST_COUNTED + 1, 10**9])

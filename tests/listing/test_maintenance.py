@@ -8,13 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from tests.conftest import insert_users
 from webapp.db import atomic, get_session
 from webapp.listing.counting import Count
 from webapp.listing.maintenance import drop_indexes, find_faults, make_indexes, rebuild_indexes
 from webapp.listing.page import PageRequest, paginate
 from webapp.users.models import USERS
 from webapp.users.queries import LISTING, select_users
-from webapp.users.services import insert_users
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from tests.conftest import insert_users
 from tests.listing.test_search import oracle
 from tests.listing.ways import TUNED, forced, ways
 from webapp.access.permissions import Role
@@ -24,7 +25,6 @@ from webapp.listing.definition import Selection
 from webapp.listing.page import FURTHEST_ROW, LAST, Page, PageRequest, paginate
 from webapp.users.models import User
 from webapp.users.queries import LISTING, SORTS, STATUSES, select_users
-from webapp.users.services import insert_users
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

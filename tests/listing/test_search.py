@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from tests.conftest import insert_users
 from tests.listing.ways import TUNED, forced, ways
 from webapp.db import atomic, get_session
 from webapp.listing.page import PageRequest, paginate
@@ -28,7 +29,6 @@ from webapp.listing.search import (
 )
 from webapp.users.models import User
 from webapp.users.queries import LISTING, select_users
-from webapp.users.services import insert_users
 
 quick = settings(max_examples=60, deadline=None)
 anything = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too

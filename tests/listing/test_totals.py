@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
+from tests.conftest import insert_users
 from tests.racing import race
 from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
@@ -21,7 +22,6 @@ from webapp.extensions import sqla
 from webapp.listing.totals import correct_totals, find_differences, read_totals
 from webapp.users.models import TOTALS, USERS, User, segment_of
 from webapp.users.queries import PARTS, count_users
-from webapp.users.services import insert_users
 
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 

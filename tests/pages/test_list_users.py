@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests.conftest import MakeUser, SignedIn, empty_tables, make_settings, user_maker
+from tests.conftest import MakeUser, SignedIn, empty_tables, insert_users, make_settings, user_maker
 from tests.pages.asking import assert_get_asks_to_sign_in, assert_get_writes_nothing, text_of
 from tests.pages.form_reader import read_form, read_forms
 from tests.visitor import Visitor, field_value
@@ -22,7 +22,6 @@ from webapp.access.permissions import Role
 from webapp.db import init_db
 from webapp.extensions import sqla
 from webapp.users.models import User
-from webapp.users.services import insert_users
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -16,12 +16,10 @@ from webapp.access.permissions import Role
 from webapp.auth.services import open_session
 from webapp.db import get_session
 from webapp.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Stale
-from webapp.extensions import utc_now
-from webapp.listing.search import searchable
 from webapp.users import services, trash
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
-from webapp.users.queries import find_user_by_email, get_user, has_administrator
+from webapp.users.queries import get_user, has_administrator
 
 Service = Callable[[User, Actor], object]
 
@@ -418,24 +416,6 @@ def test_a_sign_in_is_noted_without_disturbing_an_open_form(app: Flask, make_use
     assert (user.hashed_password, user.version) == ("$argon2id$new", 1)
 
 
-def test_many_users_are_inserted_with_their_keys(app: Flask) -> None:
-    now = utc_now()
-    rows = [
-        {"full_name": "Zoë Straße", "email": "ZOE@example.org", "created_at": now},
-        {"full_name": "", "email": "bob@example.org", "created_at": now},
-    ]
-    with app.app_context():
-        assert services.insert_users(rows) == 2
-        assert services.insert_users([]) == 0
-        zoe = find_user_by_email("zoe@example.org")
-        assert zoe is not None
-        assert (zoe.name_key, zoe.search_text) == ("zoe strasse", searchable("Zoë Straße", "ZOE@example.org"))
-        assert (zoe.role, zoe.version, zoe.is_active) == (Role.MEMBER, 1, True)
-        with pytest.raises(Conflict):
-            services.insert_users([{**rows[1], "email": "new@example.org"}, rows[1]])
-    assert len(read_tables(app)["users"]) == 2
-
-
 @pytest.mark.parametrize("name", ["set role", "deactivate", "delete"])
 def test_two_administrators_who_shut_each_other_out_at_once_leave_one(
     file_app: Flask, hashed_password: str, name: str
@@ -468,6 +448,21 @@ def test_of_many_edits_at_once_of_one_version_one_is_saved(file_app: Flask, hash
 
     kinds = count_kinds(race(file_app, *(lambda number=number: edit(number) for number in range(8))))
     assert kinds == {bool: 1, Stale: 7}
+
+
+def test_what_is_saved_after_a_row_was_read_is_no_part_of_its_past(app: Flask, make_user: MakeUser) -> None:
+    """The merge page reads a row without a lock, then its history: on Postgres others may save in between."""
+    user = make_user(full_name="One")
+
+    def edit(name: str, version: int) -> None:
+        services.update_user(get_user(user.id), version=version, full_name=name, actor=Actor.command_line())
+
+    with app.app_context():
+        edit("Two", 1)
+        read = get_user(user.id)
+        get_session().expunge(read)
+        edit("Three", 2)
+        assert services.find_base(read, 1) == {"full_name": "One"}
 
 
 def test_of_many_who_take_one_address_at_once_one_gets_it(file_app: Flask) -> None:

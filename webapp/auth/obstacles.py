@@ -37,7 +37,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class SignInTrouble:
     """What stands in the way now, the latest failures, and when all devices were signed out since."""
 
     obstacles: list[Obstacle]
@@ -49,7 +49,7 @@ class Diagnosis:
         return not self.obstacles and not self.failures and self.signed_out_at is None
 
 
-def diagnose_sign_in(user: User) -> Diagnosis:
+def diagnose_sign_in(user: User) -> SignInTrouble:
     stories = [story for story in list_stories(user.id, most=LOOKED_AT) if utc_now() - story.at < RECENT]
     failures = [story for story in stories if story.kind is Kind.SIGN_IN_FAILED]
     ends = (story.at for story in stories if story.kind is Kind.SIGNED_OUT_EVERYWHERE)
@@ -57,7 +57,7 @@ def diagnose_sign_in(user: User) -> Diagnosis:
     if signed_out_at and user.last_sign_in_at and user.last_sign_in_at > signed_out_at:
         signed_out_at = None
     obstacles = list(_find_obstacles(user, failures))
-    return Diagnosis(obstacles, failures[:MOST_FAILURES], signed_out_at)
+    return SignInTrouble(obstacles, failures[:MOST_FAILURES], signed_out_at)
 
 
 def _find_obstacles(user: User, failures: Sequence[Story]) -> Iterator[Obstacle]:

@@ -22,7 +22,7 @@ from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
 from webapp.users.rules import LONGEST_PASSWORD, clean_password
-from webapp.users.services import about, lock_user, note_sign_in, set_password, store_password
+from webapp.users.services import about, lock_user, note_sign_in, store_password
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
@@ -160,12 +160,15 @@ def change_password(
     throttle.count_attempt(email=user.email, address=address)
     if not passwords.verify_password(user.hashed_password, current[: LONGEST_PASSWORD * 2]):
         raise Invalid(N_("This is not your present password."), field="current_password")
-    set_password(user, password=new, actor=actor)
-    return _reopen_session(user, address=address, user_agent=user_agent)
+    cleaned = clean_password(new, email=user.email, field="new_password")
+    hashed = passwords.hash_password(cleaned)
+    return _replace_password(user, hashed=hashed, address=address, user_agent=user_agent, actor=actor)
 
 
 @atomic
-def _reopen_session(user: User, *, address: str, user_agent: str) -> str:
+def _replace_password(user: User, *, hashed: str, address: str, user_agent: str, actor: Actor) -> str:
+    """At once: nobody shall be signed out by a change that he is told has failed."""
+    store_password(user, hashed=hashed, actor=actor)
     token = open_session(user_id=user.id, epoch=user.session_epoch, address=address, user_agent=user_agent)
     throttle.forget_attempts(email=user.email, address=address)
     return token

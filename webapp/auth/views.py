@@ -236,14 +236,14 @@ def lift_throttle(user_id: int) -> Response:
 
 def render_obstacles_panel(user: User) -> str | None:
     """Nothing where nothing stands in the way and nothing went wrong lately."""
-    diagnosis = diagnose_sign_in(user)
-    if diagnosis.is_empty:
+    trouble = diagnose_sign_in(user)
+    if trouble.is_empty:
         return None
     actor = current_actor()
     return render_template(
         "auth/panel_obstacles.html",
         user=user,
-        diagnosis=diagnosis,
+        trouble=trouble,
         reasons={code: gettext(text) for code, text in REASONS.items()},
         can_set_status=actor.may(Permission.USERS_SET_STATUS, on=user.role),
         can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role),

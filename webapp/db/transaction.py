@@ -51,9 +51,9 @@ def _make_atomic(function: Callable[P, R], *, patience_ms: int | None = None) ->
         session = get_session()
         if _CALLBACKS in session.info:
             return function(*args, **kwargs)
-        _begin(session, patience_ms)
         session.info[_CALLBACKS] = []
         try:
+            _begin(session, patience_ms)
             result = function(*args, **kwargs)
             session.commit()
         except IntegrityError as error:

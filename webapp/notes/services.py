@@ -59,7 +59,6 @@ def delete_note(note: Note, *, actor: Actor, undoes_id: int | None = None) -> No
         require_author(note, user, actor)
     get_session().execute(delete(Note).where(Note.id == note.id))
     _record(Kind.NOTE_DELETED, note, user, actor=actor, change=(note.text, None), undoes_id=undoes_id)
-    get_session().expunge(note)
 
 
 @atomic

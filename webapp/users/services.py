@@ -6,10 +6,10 @@ or NotFound, and then nothing was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
@@ -22,7 +22,7 @@ from webapp.history.queries import list_stories_since
 from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords, rules
-from webapp.users.models import USERS, User, derive_keys
+from webapp.users.models import USERS, User
 from webapp.users.presence import close_form
 from webapp.users.queries import Person, lock_administrators
 
@@ -210,15 +210,6 @@ def note_sign_in(user_id: int, *, rehashed_password: str | None = None) -> None:
     get_session().execute(update(User).where(User.id == user_id).values(**values))
 
 
-@atomic
-def insert_users(rows: Iterable[Mapping[str, Any]]) -> int:
-    """Many new users in one statement, from values that are clean already; tells how many."""
-    complete = [{**row, **derive_keys(full_name=row["full_name"], email=row["email"])} for row in rows]
-    if complete:
-        get_session().execute(insert(User), complete)
-    return len(complete)
-
-
 LOADED = (
     *("full_name", "email", "role", "is_active", "hashed_password", "created_at", "updated_at"),
     *("last_sign_in_at", "session_epoch", "version", "email_key", "name_key", "search_text"),
@@ -284,7 +275,8 @@ def find_base(user: User, version: int) -> dict[str, Any] | None:
     """Field → its value in that version, for all that has changed since; None when nobody can know."""
     if not 0 < version < user.version:  # nobody can have seen that
         return None
-    stories = list_stories_since(user.id, version)
+    # Where the row is not locked, somebody may have saved since it was read: that is not of its past.
+    stories = [it for it in list_stories_since(user.id, version) if (it.version or 0) <= user.version]
     if {story.version for story in stories} != set(range(version + 1, user.version + 1)):
         return None
     base: dict[str, Any] = {}

@@ -49,7 +49,6 @@ def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None
     row = session.execute(select(*STORED).where(USERS.c.id == user.id)).mappings().one()
     session.execute(insert(TRASH).values(trash_row(row, utc_now())))
     session.execute(delete(User).where(User.id == user.id))
-    session.expunge(user)
     record(Kind.DELETED, actor=actor, subject=about(user), undoes_id=undoes_id)
 
 

@@ -1,0 +1,1 @@
+"""``make chaos``: thousands of conflicting edits at once, of which none may get lost; see the README."""
