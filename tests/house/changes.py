@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -17,6 +17,10 @@ from webapp.auth import services as auth
 from webapp.auth import throttle
 from webapp.auth.models import SignInSession
 from webapp.auth.queries import get_own_session
+from webapp.batches import services as batches
+from webapp.batches.models import Batch
+from webapp.batches.queries import Ambiguous, Resolution
+from webapp.batches.rules import AT_ONCE, UNDOABLE, Action, Source, State
 from webapp.db import get_session
 from webapp.db.bulk import stored_time
 from webapp.errors import DomainError, Invalid
@@ -29,7 +33,8 @@ from webapp.notes import services as notes
 from webapp.notes.models import Note
 from webapp.users import services as users
 from webapp.users import trash, undoing
-from webapp.users.models import User, derive_keys
+from webapp.users.many import Deactivation, change_many
+from webapp.users.models import Trashed, User, derive_keys
 from webapp.users.passwords import hash_password
 
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
@@ -428,8 +433,151 @@ HISTORY = (
         nobody,
         lambda _: history.record(Kind.REFUSED, actor=DESK, facts={"rule": "GET /users/"}),
     ),
+    Change(
+        history.record_all,
+        nobody,
+        lambda _: history.record_all(Kind.REFUSED, [history.Happening()] * 3, actor=DESK),
+        entries=3,
+    ),
     Change(history.forget, edited_meanwhile, lambda user: history.forget(user.id), entries=0),
 )
+
+# Many at once
+
+
+def two() -> list[int]:
+    return [put().id, put(email="bob@example.org").id]
+
+
+def drafted(
+    action: Action,
+    value: str = "",
+    given: Callable[[], Sequence[int]] = two,
+    source: Source = Source.SELECTED,
+) -> Callable[[], Batch]:
+    """Chosen, and told what to do."""
+
+    def make() -> Batch:
+        batch = batches.create_batch(given(), source=source, action=action, actor=DESK)
+        if value:
+            batches.choose_action(batch, action=action, value=value, actor=DESK)
+        return batch
+
+    return make
+
+
+def run(batch: Batch) -> bool:
+    return batches.run_batch(batch, seen=batches.examine(batch, actor=DESK).seen, actor=DESK)
+
+
+def two_inactive() -> list[int]:
+    return [put(is_active=False).id, put(email="bob@example.org", is_active=False).id]
+
+
+def two_in_trash() -> list[int]:
+    two_trashed()
+    return list(get_session().scalars(select(Trashed.user_id)))
+
+
+def done(given: Callable[[], Batch]) -> Callable[[], Batch]:
+    """It has been run."""
+
+    def make() -> Batch:
+        batch = given()
+        run(batch)
+        return batch
+
+    return make
+
+
+def undo_of(given: Callable[[], Batch]) -> Callable[[], Batch]:
+    """What would take it back."""
+    return lambda: batches.create_undo(done(given)(), actor=DESK)
+
+
+def running() -> Batch:
+    """Two of so many that they are changed in steps."""
+    batch = drafted(Action.DEACTIVATE)()
+    batch.state = State.RUNNING.value
+    get_session().commit()
+    return batch
+
+
+def stopped() -> Batch:
+    batch = running()
+    batches.stop(batch, actor=DESK)
+    return batch
+
+
+def many() -> Batch:
+    return drafted(Action.DEACTIVATE, given=lambda: range(1, AT_ONCE + 2))()
+
+
+def ambiguous() -> Batch:
+    """A list with a name that two have."""
+    ids = two()
+    resolution = Resolution(found={ids[0]}, ambiguous=[Ambiguous("ann", "Ann", 2)], unclear=1)
+    return batches.create_batch(ids[:1], source=Source.PASTED, resolution=resolution, actor=DESK)
+
+
+# How a batch of each action comes to be run.
+RUN: Mapping[Action, Callable[[], Batch]] = {
+    Action.ACTIVATE: drafted(Action.ACTIVATE, given=two_inactive),
+    Action.DEACTIVATE: drafted(Action.DEACTIVATE),
+    Action.SET_ROLE: drafted(Action.SET_ROLE, "support"),
+    Action.SIGN_OUT: drafted(Action.SIGN_OUT),
+    Action.ADD_NOTE: drafted(Action.ADD_NOTE, "Called twice."),
+    Action.TRASH: drafted(Action.TRASH),
+    Action.RESTORE: drafted(Action.RESTORE, given=two_in_trash, source=Source.TRASH),
+}
+UNDO_RUN = {action: undo_of(given) for action, given in RUN.items() if action in UNDOABLE}
+
+BATCHES = (
+    Change(
+        batches.create_batch,
+        two,
+        lambda ids: batches.create_batch(ids, source=Source.SELECTED, actor=DESK),
+        entries=0,
+    ),
+    Change(
+        batches.choose_action,
+        drafted(Action.ACTIVATE),
+        lambda batch: batches.choose_action(batch, action="add_note", value="Called.", actor=DESK),
+        entries=0,
+    ),
+    Change(
+        batches.choose_namesakes,
+        ambiguous,
+        lambda batch: batches.choose_namesakes(batch, user_ids=[2], actor=DESK),
+        entries=0,
+    ),
+    *(Change(batches.run_batch, given, run, action.value, entries=2) for action, given in RUN.items()),
+    *(
+        Change(batches.run_batch, given, run, f"undo {action.value}", entries=2)
+        for action, given in UNDO_RUN.items()
+    ),
+    Change(batches.run_batch, many, run, "in steps", entries=0),
+    Change(
+        batches.run_step,
+        running,
+        lambda batch: batches.run_step(batch.id, most=1, actor=Actor.command_line()),
+    ),
+    Change(batches.stop, running, lambda batch: batches.stop(batch, actor=DESK), entries=0),
+    Change(batches.go_on, stopped, lambda batch: batches.go_on(batch, actor=DESK), entries=0),
+    Change(
+        batches.create_undo,
+        done(RUN[Action.DEACTIVATE]),
+        lambda batch: batches.create_undo(batch, actor=DESK),
+        entries=0,
+    ),
+    Change(
+        change_many,
+        two,
+        lambda ids: change_many(Deactivation(), ids, actor=DESK, facts={}),
+        entries=2,
+    ),
+)
+
 
 CHANGES = (
     *USERS,
@@ -437,5 +585,6 @@ CHANGES = (
     *UNDOING,
     *NOTES,
     *SIGNING_IN,
+    *BATCHES,
     *HISTORY,
 )
