@@ -57,6 +57,8 @@ FORMS: dict[str, dict[str, str]] = {
     "/users/2/deactivate": {"back": ""},
     "/users/2/sign-out": {"back": ""},
     "/users/2/password-link": {"back": ""},
+    "/batches/": {"id": "2", "action": "deactivate"},
+    "/batches/paste": {"text": "2"},
     "/auth/profile": {"full_name": "Own", "language": "fr", "time_zone": "Asia/Tokyo", "version": "1"},
     "/auth/password": {"current_password": PASSWORD, "new_password": NEW, "confirm_password": NEW},
     "/auth/login": {
@@ -94,6 +96,8 @@ ADDRESSES = (
     ("POST", "/trash/{}/restore"),
     ("GET", "/trash/{}/purge"),
     ("POST", "/trash/{}/purge"),
+    ("GET", "/batches/{}"),
+    ("POST", "/batches/{}/run"),
     ("POST", "/auth/devices/{}/revoke"),
     ("GET", "/auth/set-password/{}"),
     ("POST", "/auth/set-password/{}"),
