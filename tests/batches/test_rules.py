@@ -180,7 +180,7 @@ def test_ids_addresses_and_names_may_be_mixed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\n\n", "\ufeff", "\0", ",;\n()", "\r\n\x0b", '""', "\ufeff\n\ufeff"]
+    "text", ["", " ", "\n\n", "\ufeff", "\0", ",;\n;", "\r\n\x0b", '""', "\ufeff\n\ufeff"]
 )
 def test_a_list_of_nothing_is_refused(text: str) -> None:
     found = read_or_refuse(text) or []

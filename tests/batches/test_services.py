@@ -338,11 +338,13 @@ def test_of_nobody_at_all_nothing_is_run(app: Flask) -> None:
     assert numbers(app, batch_id) == (State.DONE, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("ids", [[2**63], [0, -1], range(1, 70_001)], ids=["large", "none", "many"])
+@pytest.mark.parametrize("ids", [[2**63], [0, -1], range(1, 1_001)], ids=["large", "none", "many"])
 def test_namesakes_that_nobody_is_are_nobody(app: Flask, make_user: MakeUser, ids: Iterable[int]) -> None:
     user = make_user(full_name="Ann Lee")
     batch_id = from_list(app, [user.id], ambiguous=[Ambiguous("cy", "Cy", 2)], unclear=1)
     assert choose(app, batch_id, ids).unclear == 1
+    with pytest.raises(Invalid):
+        choose(app, batch_id, range(1, 70_001))
     assert list(outcomes(app, batch_id)) == [user.id]
 
 

@@ -570,6 +570,7 @@ BATCHES = (
         lambda batch: batches.create_undo(batch, actor=DESK),
         entries=0,
     ),
+    Change(batches.forget_lists, ambiguous, lambda _: batches.forget_lists(1), entries=0),
     Change(
         change_many,
         two,

@@ -6,6 +6,9 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
+    from webapp.batches.services import forget_lists
     from webapp.batches.views import blueprint
+    from webapp.users.trash import on_purge
 
+    on_purge(forget_lists)
     app.register_blueprint(blueprint)

@@ -24,6 +24,7 @@ from webapp.users.queries import PARTS, PERSON, Person, list_people, list_trashe
 _batches, _rows, _users = BATCHES.c, ROWS.c, USERS.c
 AT_A_TIME = 500
 MOST_NAMESAKES = 5
+NO_SUCH_BATCH = N_("There is no such bulk change (any more).")
 
 LISTING = Listing(
     columns=(
@@ -40,7 +41,7 @@ def get_batch(batch_id: int) -> Batch:
     """Raises NotFound."""
     batch = get_session().get(Batch, batch_id, populate_existing=True) if batch_id <= LARGEST_ID else None
     if batch is None:
-        raise NotFound(N_("There is no such bulk change (any more)."))
+        raise NotFound(NO_SUCH_BATCH)
     return batch
 
 

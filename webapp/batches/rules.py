@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
@@ -74,16 +75,16 @@ UNDOABLE = frozenset(Action) - {Action.SIGN_OUT}
 
 def clean_action(value: str, source: Source) -> Action:
     """Raises Invalid for an action that these users cannot have."""
-    allowed = OF_TRASHED if source is Source.TRASH else OF_USERS
+    allowed = {Source.TRASH: OF_TRASHED, Source.UNDO: frozenset[Action]()}.get(source, OF_USERS)
     if value not in allowed:
         listed = ", ".join(sorted(allowed))
         raise Invalid(N_("Choose one of: %(choices)s."), field="action", choices=listed)
     return Action(value)
 
 
-def digest_of(user_ids: Iterator[int]) -> str:
-    """Tells whether two sets of users, each in the order of its ids, are the same."""
-    return sha256(",".join(map(str, user_ids)).encode()).hexdigest()[:16]
+def digest_of(values: Iterable[object]) -> str:
+    """Tells whether two sequences are the same."""
+    return sha256("\0".join(map(str, values)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Wanted(NamedTuple):
@@ -94,10 +95,13 @@ class Wanted(NamedTuple):
     text: str
 
 
-# What may stand around and between addresses and numbers in lists that people copy.
-_AROUND = "\"'<>()[]{},;:"
-_APART = re.compile(r"[\s,;<>|]+")
+# What may stand around and between addresses in lists that people copy; a name may hold all of it.
+_AROUND = "\"'()[],;:"
+_APART = re.compile(r"[\s,;<>]+")
+_MAILTO = re.compile(r"mailto:", re.IGNORECASE)
 _NUMBERS = re.compile(r"#?[0-9]+(?:[\s,;]+#?[0-9]+)*[,;]?", re.ASCII)
+_ENCLOSED = re.compile(r"\"(.*)\"|'(.*)'")
+NOBODY = " "  # no folded name is that
 LONGEST_SHOWN = 120
 
 
@@ -120,18 +124,19 @@ def read_list(text: str) -> list[Wanted]:
 def _read_lines(text: str) -> Iterator[Wanted]:
     for raw in text.splitlines():
         line = raw.strip().strip("\ufeff").strip()
-        if not line:
-            continue
-        if "@" in line:
-            words = (word.strip(_AROUND).removeprefix("mailto:") for word in _APART.split(line))
-            for word in words:
-                if "@" in word:
-                    yield Wanted("email", email_key(word[: LONGEST_EMAIL + 1]), word[:LONGEST_SHOWN])
+        composed = unicodedata.normalize("NFKC", line)  # a full-width @ is one as well
+        if "@" in composed:
+            for word in _APART.split(composed):
+                address = _MAILTO.sub("", word.strip(_AROUND), count=1).rstrip(".")
+                if "@" in address:
+                    yield Wanted("email", email_key(address[: LONGEST_EMAIL + 1]), address[:LONGEST_SHOWN])
         elif _NUMBERS.fullmatch(line):
             for number in re.findall(r"[0-9]+", line):
                 yield Wanted("id", min(int(number[:20]), LARGEST_ID), number[:LONGEST_SHOWN])
-        else:
-            name = line.strip(_AROUND)
+        elif line:
+            name = line.rstrip(",;:").rstrip()
+            enclosed = _ENCLOSED.fullmatch(name)
+            name = (enclosed[1] or enclosed[2] or "") if enclosed else name
+            key = fold(name)[:LONGEST_NAME] if len(name) <= LONGEST_NAME else ""
             if name:
-                key = fold(name)[:LONGEST_NAME] if len(name) <= LONGEST_NAME else ""  # nobody's
-                yield Wanted("name", key, name[:LONGEST_SHOWN])
+                yield Wanted("name", key or NOBODY, name[:LONGEST_SHOWN])

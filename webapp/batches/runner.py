@@ -22,7 +22,7 @@ from webapp.batches.queries import get_batch
 from webapp.batches.rules import AT_ONCE, State
 from webapp.batches.services import run_step
 from webapp.db.session import is_sqlite
-from webapp.errors import DomainError
+from webapp.errors import Conflict, DomainError
 from webapp.extensions import sqla, utc_now
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def run_steps(
             began = monotonic()
             try:
                 more = run_step(batch_id, most=size, actor=actor)
-            except SQLAlchemyError:  # somebody else held the database for too long, or it was away
+            except (SQLAlchemyError, Conflict):  # the database was held or away; or two wanted one address
                 failed += 1
                 if failed == TRIES:
                     raise

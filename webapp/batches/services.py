@@ -8,17 +8,27 @@ batch that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission
 from webapp.batches.changes import change_of, undoing
 from webapp.batches.models import BATCHES, ROWS, Batch
-from webapp.batches.queries import Resolution, find_undoing, get_batch, list_rows, parts_of, write_reason
+from webapp.batches.queries import (
+    NO_SUCH_BATCH,
+    Resolution,
+    find_undoing,
+    get_batch,
+    list_rows,
+    parts_of,
+    write_reason,
+)
 from webapp.batches.rules import (
     AT_ONCE,
     MOST_ROWS,
@@ -35,14 +45,14 @@ from webapp.batches.rules import (
 from webapp.db import atomic, get_session
 from webapp.db.bulk import load_rows
 from webapp.db.session import renew_time_limit
-from webapp.errors import N_, Conflict, DomainError, Forbidden, Invalid, Stale
+from webapp.errors import N_, Conflict, DomainError, Forbidden, Invalid, NotFound, Stale
 from webapp.extensions import utc_now
 from webapp.history.queries import get_stories
 from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.types import AnyRow
 from webapp.users.many import Change, Outcome, change_many, judge
 from webapp.users.models import derive_keys
-from webapp.users.queries import Person, find_administrators, list_people
+from webapp.users.queries import Person, find_administrators, list_people, list_trashed
 
 DRAFTS_KEPT = timedelta(days=1)
 UNRESOLVED_KEPT = timedelta(days=30)
@@ -64,6 +74,7 @@ def create_batch(
     Raises Invalid when there is nobody, or more than MOST_ROWS.
     """
     actor.require(Permission.USERS_EDIT)
+    user_ids = _possible(user_ids)
     if len(user_ids) > MOST_ROWS:
         raise Invalid(N_("At most %(most)s users at once. Narrow the filters."), most=MOST_ROWS)
     if not user_ids and not (resolution and resolution.unclear):
@@ -88,19 +99,23 @@ def create_batch(
 
 def _append(batch: Batch, user_ids: Iterable[int]) -> None:
     """In the order of the ids, in which the rows are locked later on."""
-    ordered = sorted({user_id for user_id in user_ids if 0 < user_id <= LARGEST_ID})
-    rows = [(batch.id, position, user_id) for position, user_id in enumerate(ordered, batch.total + 1)]
+    rows = [(batch.id, position, user_id) for position, user_id in enumerate(sorted(user_ids), 1)]
     load_rows(get_session(), ROWS, ("batch_id", "position", "user_id"), rows)
-    batch.total += len(rows)
+    batch.total = len(rows)
+
+
+def _possible(user_ids: Iterable[int]) -> set[int]:
+    """Without those that no database has room for."""
+    return {user_id for user_id in user_ids if 0 < user_id <= LARGEST_ID}
 
 
 def _sweep() -> None:
     """Of what nobody came back to, the oldest; and lists that people pasted are not kept for ever."""
     session, now = get_session(), utc_now()
-    old = select(BATCHES.c.id).where(
-        BATCHES.c.state == State.DRAFT.value, BATCHES.c.created_at < now - DRAFTS_KEPT
-    )
-    session.execute(delete(BATCHES).where(BATCHES.c.id.in_(old.order_by(BATCHES.c.id).limit(1))))
+    is_draft = BATCHES.c.state == State.DRAFT.value
+    old = select(BATCHES.c.id).where(is_draft, BATCHES.c.created_at < now - DRAFTS_KEPT)
+    oldest = BATCHES.c.id.in_(old.order_by(BATCHES.c.id).limit(1))
+    session.execute(delete(BATCHES).where(oldest, is_draft))  # asked again: it may just have been run
     listed = BATCHES.c.created_at < now - UNRESOLVED_KEPT
     session.execute(update(BATCHES).where(listed, BATCHES.c.unresolved != "").values(unresolved=""))
 
@@ -119,28 +134,37 @@ def choose_action(batch: Batch, *, action: str, value: str = "", actor: Actor) -
 
 @atomic
 def choose_namesakes(batch: Batch, *, user_ids: Collection[int], actor: Actor) -> None:
-    """Of names that several have: who is meant. Their names are answered with that."""
+    """Of names that several have: who is meant. Their names are answered with that.
+
+    Raises Invalid for more than can have been asked about; who has none of these names is left out.
+    """
     _lock_draft(batch, actor)
-    present = set(get_session().scalars(select(ROWS.c.user_id).where(ROWS.c.batch_id == batch.id)))
-    if batch.total + len(user_ids) > MOST_ROWS:
-        raise Invalid(N_("At most %(most)s users at once. Narrow the filters."), most=MOST_ROWS)
-    people = [person for person in list_people(user_ids) if person.id not in present]
-    _reorder(batch, [*present, *(person.id for person in people)])
     resolution = Resolution.from_json(batch.unresolved)
-    keys = {
-        derive_keys(full_name=person.full_name, email=person.email)["name_key"]
-        for person in list_people(user_ids)
-    }
-    left = [item for item in resolution.ambiguous if item.key not in keys]
+    if batch.source != Source.PASTED.value or len(user_ids) > AT_ONCE:
+        raise Invalid(N_("At most %(most)s at once. Paste it in parts."), most=AT_ONCE)
+    asked = {item.key for item in resolution.ambiguous}
+    meant = {person.id: name_key_of(person) for person in list_people(_possible(user_ids))}
+    meant = {user_id: key for user_id, key in meant.items() if key in asked}
+    present = set(get_session().scalars(select(ROWS.c.user_id).where(ROWS.c.batch_id == batch.id)))
+    if len(present | meant.keys()) > MOST_ROWS:
+        raise Invalid(N_("At most %(most)s users at once. Narrow the filters."), most=MOST_ROWS)
+    get_session().execute(delete(ROWS).where(ROWS.c.batch_id == batch.id))
+    _append(batch, present | meant.keys())
+    left = [item for item in resolution.ambiguous if item.key not in meant.values()]
     resolution.unclear -= len(resolution.ambiguous) - len(left)
     resolution.ambiguous = left
     batch.unresolved = resolution.to_json()
 
 
-def _reorder(batch: Batch, user_ids: Sequence[int]) -> None:
-    get_session().execute(delete(ROWS).where(ROWS.c.batch_id == batch.id))
-    batch.total = 0
-    _append(batch, user_ids)
+def name_key_of(person: Person) -> str:
+    return derive_keys(full_name=person.full_name, email=person.email)["name_key"]
+
+
+@atomic
+def forget_lists(_user_id: int) -> None:
+    """Somebody is deleted for good, and what was pasted and not found may have been his address."""
+    listed = update(BATCHES).where(BATCHES.c.unresolved != "")
+    get_session().execute(listed.values(unresolved=""))
 
 
 # --- looking ahead ---
@@ -157,7 +181,9 @@ class Refused:
 
 @dataclass(slots=True)
 class Preview:
-    """What a batch would do now. ``seen`` tells two previews apart that would not change the same people."""
+    """What a batch would do now. ``seen`` tells two previews apart that would not do the same to the same
+    people: a digest of what is done, and one of to whom.
+    """
 
     changing: int = 0
     same: int = 0
@@ -176,9 +202,11 @@ def examine(batch: Batch, *, actor: Actor) -> Preview:
     preview = Preview()
     reasons: dict[str, Refused] = {}
     changing: list[int] = []
+    change: Change | None = None
     for rows in parts_of(batch.id, size=AT_ONCE):
         renew_time_limit(get_session())
-        change, _undoes = _change_for(batch, rows)
+        if change is None or batch.action == Action.UNDO.value:
+            change, _undoes = _change_for(batch, rows)
         actor.require(change.permission)
         ids = [row.user_id for row in rows]
         planned, refused = judge(change, ids, actor=actor, administrators=administrators)
@@ -187,7 +215,7 @@ def examine(batch: Batch, *, actor: Actor) -> Preview:
         preview.same += len(rows) - len(planned) - len(refused)
         _collect(reasons, refused)
     preview.changing = len(changing)
-    preview.seen = digest_of(iter(changing))
+    preview.seen = _digest_of_what(batch) + digest_of(changing)
     preview.refused = sorted(reasons.values(), key=lambda item: -item.number)
     return preview
 
@@ -199,7 +227,8 @@ def _collect(reasons: dict[str, Refused], refused: Mapping[int, DomainError]) ->
         reason.number += 1
         if reason.number <= NAMES_OF_REFUSED:
             shown[user_id] = reason
-    names = {person.id: person.display_name for person in list_people(shown)} if shown else {}
+    people = [*list_people(shown), *list_trashed(shown)] if shown else []
+    names = {person.id: person.display_name for person in people}
     for user_id, reason in shown.items():
         reason.people.append((user_id, names.get(user_id, "")))
 
@@ -216,6 +245,10 @@ def _change_for(batch: Batch, rows: Sequence[AnyRow]) -> tuple[Change, dict[int,
     return undoing({user_id: by_id[entry_id] for user_id, entry_id in undoes.items()}), undoes
 
 
+def _digest_of_what(batch: Batch) -> str:
+    return digest_of([batch.action, batch.value])
+
+
 # --- running ---
 
 
@@ -229,29 +262,44 @@ def run_batch(batch: Batch, *, seen: str, actor: Actor) -> bool:
     if batch.total <= AT_ONCE:
         _run_at_once(batch, seen=seen, actor=actor)
         return True
-    _start(batch, actor)
+    _start(batch, seen=seen, actor=actor)
     return False
 
 
 @atomic
 def _run_at_once(batch: Batch, *, seen: str, actor: Actor) -> None:
-    _lock_draft(batch, actor)
-    rows = list_rows(batch.id, most=AT_ONCE + 1)
-    change, _undoes = _change_for(batch, rows)
+    rows = _lock_for_run(batch, actor)
+    change, undoes = _change_for(batch, rows)
     actor.require(change.permission)
-    outcomes = _change_rows(batch, rows, actor)
-    changed = (row.user_id for row in rows if outcomes[row.user_id].entry_id is not None)
-    if digest_of(changed) != seen:
-        raise Stale(N_("Some of them were changed since this was shown. Nothing was done yet: look again."))
+    outcomes = _change_rows(batch, rows, change, undoes, actor)
+    changed = [row.user_id for row in rows if outcomes[row.user_id].entry_id is not None]
+    if _digest_of_what(batch) + digest_of(changed) != seen:
+        raise Stale(CHANGED_MEANWHILE)
     _finish(batch)
 
 
+CHANGED_MEANWHILE = N_("Some of them were changed since this was shown. Nothing was done yet: look again.")
+
+
 @atomic
-def _start(batch: Batch, actor: Actor) -> None:
-    _lock_draft(batch, actor)
-    change, _undoes = _change_for(batch, list_rows(batch.id, most=1))
+def _start(batch: Batch, *, seen: str, actor: Actor) -> None:
+    rows = _lock_for_run(batch, actor)
+    change, _undoes = _change_for(batch, rows[:1])
     actor.require(change.permission)
+    if not seen.startswith(_digest_of_what(batch)):
+        raise Stale(CHANGED_MEANWHILE)
     batch.state, batch.touched_at = State.RUNNING.value, utc_now()
+
+
+def _lock_for_run(batch: Batch, actor: Actor) -> Sequence[AnyRow]:
+    """The rows that come first. Raises Stale for an undo of what is no longer all that was done."""
+    undoes_id = _renew(batch).undoes_id
+    if undoes_id is not None:
+        undone = _lock(get_batch(undoes_id))
+        if undone.state == State.RUNNING.value or undone.done != batch.total:
+            raise Stale(N_("More was done since. Undo it anew from its page."))
+    _lock_draft(batch, actor)
+    return list_rows(batch.id, most=AT_ONCE + 1)
 
 
 @atomic
@@ -263,13 +311,14 @@ def run_step(batch_id: int, *, most: int, actor: Actor) -> bool:
     batch = _lock(get_batch(batch_id))
     if batch.state != State.RUNNING.value:
         return False
-    able = _as_of_now(actor)
     rows = list_rows(batch.id, after=batch.position, most=most)
-    if able is None:
-        batch.state = State.STOPPED.value
-        return False
     if rows:
-        _change_rows(batch, rows, able)
+        change, undoes = _change_for(batch, rows)
+        able = _as_of_now(actor)
+        if able is None or not able.may(change.permission):
+            batch.state = State.STOPPED.value
+            return False
+        _change_rows(batch, rows, change, undoes, able)
     if batch.position >= batch.total:
         _finish(batch)
         return False
@@ -282,18 +331,19 @@ def _as_of_now(actor: Actor) -> Actor | None:
     people = list_people([actor.user_id])
     if not people or not people[0].is_active:
         return None
-    able = replace(actor, role=people[0].role)
-    return able if able.may(Permission.USERS_EDIT) else None
+    return replace(actor, role=people[0].role)
 
 
-def _change_rows(batch: Batch, rows: Sequence[AnyRow], actor: Actor) -> dict[int, Outcome]:
-    change, undoes = _change_for(batch, rows)
+def _change_rows(
+    batch: Batch, rows: Sequence[AnyRow], change: Change, undoes: Mapping[int, int], actor: Actor
+) -> dict[int, Outcome]:
     ids = [row.user_id for row in rows]
     outcomes = change_many(change, ids, actor=actor, facts={"batch": batch.id}, undoes=undoes)
     told = [_told(row, outcomes[row.user_id]) for row in rows]
     row_of = (ROWS.c.batch_id == batch.id, ROWS.c.position == bindparam("at"))
     results: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("outcome", "entry_id", "reason")}
-    get_session().execute(update(ROWS).where(*row_of).values(results), told)
+    if told:
+        get_session().execute(update(ROWS).where(*row_of).values(results), told)
     batch.position = rows[-1].position if rows else batch.position
     batch.done += sum(1 for outcome in outcomes.values() if outcome.entry_id is not None)
     batch.refused += sum(1 for outcome in outcomes.values() if outcome.refusal is not None)
@@ -336,7 +386,7 @@ def go_on(batch: Batch, *, actor: Actor) -> None:
     _require(batch, actor)
     if batch.state not in {State.STOPPED.value, State.RUNNING.value}:
         raise Conflict(N_("There is nothing left to do."))
-    undo = find_undoing(batch.id)
+    undo = _lock_undoing(batch)
     if undo is not None and undo.state != State.DRAFT.value:
         raise Conflict(N_("This was undone already."))
     batch.state, batch.touched_at = State.RUNNING.value, utc_now()
@@ -354,10 +404,10 @@ def create_undo(batch: Batch, *, actor: Actor) -> Batch:
         raise Conflict(N_("Wait until it is through, or stop it first."))
     if not batch.done or Action(batch.action or "") not in UNDOABLE:
         raise Conflict(N_("There is nothing to undo."))
-    earlier = find_undoing(batch.id)
+    session = get_session()
+    earlier = _lock_undoing(batch)
     if earlier is not None and earlier.state != State.DRAFT.value:
         raise Conflict(N_("This was undone already."))
-    session = get_session()
     if earlier is not None:  # by somebody who did not go through with it: more may be done by now
         session.delete(earlier)
         session.flush()
@@ -379,13 +429,32 @@ def create_undo(batch: Batch, *, actor: Actor) -> Batch:
 
 
 def _lock(batch: Batch) -> Batch:
-    get_session().refresh(batch, with_for_update=True)
+    """Read it anew, and keep it from others until the transaction ends. Raises NotFound when it is gone."""
+    return _renew(batch, is_locking=True)
+
+
+def _renew(batch: Batch, *, is_locking: bool = False) -> Batch:
+    try:
+        get_session().refresh(batch, with_for_update=is_locking or None)
+    except InvalidRequestError:
+        raise NotFound(NO_SUCH_BATCH) from None
     return batch
+
+
+def _lock_undoing(batch: Batch) -> Batch | None:
+    """The batch that undoes this one, which is locked already: the undone one comes first, always."""
+    undo = find_undoing(batch.id)
+    with suppress(NotFound):
+        return _lock(undo) if undo else None
+    return None
 
 
 def _require(batch: Batch, actor: Actor) -> None:
     """What the action asks of whoever takes a hand in it."""
-    actor.require(PERMISSIONS[Action(batch.action)] if batch.action else Permission.USERS_EDIT)
+    actor.require(Permission.USERS_EDIT)
+    if batch.action:
+        change, _undoes = _change_for(batch, list_rows(batch.id, most=1))
+        actor.require(change.permission)
 
 
 def _lock_draft(batch: Batch, actor: Actor) -> None:

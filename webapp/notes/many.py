@@ -16,7 +16,7 @@ from webapp.history.rules import Kind
 from webapp.history.services import Happening
 from webapp.notes.models import Note
 from webapp.notes.rules import clean_text
-from webapp.notes.services import describe, require_author
+from webapp.notes.services import describe, put_back, require_author
 from webapp.users.many import Change, Planned
 from webapp.users.queries import Person
 
@@ -60,8 +60,12 @@ class NoteRemoving(Change):
 
     def read(self, user_ids: Collection[int], *, is_locking: bool) -> list[Person]:
         people = super().read(user_ids, is_locking=is_locking)
-        ids = [int(self._stories[user_id].facts["note_id"]) for user_id in user_ids]
-        notes = select(Note).where(Note.id.in_(ids)).execution_options(populate_existing=True)
+        stories = (self._stories[person.id] for person in people)
+        ids = [int(story.facts["note_id"]) for story in stories]
+        notes = select(Note).where(Note.id.in_(ids)).order_by(Note.id)
+        if is_locking:
+            notes = notes.with_for_update()
+        notes = notes.execution_options(populate_existing=True)
         self._notes = {note.user_id: note for note in get_session().scalars(notes)}
         return people
 
@@ -86,3 +90,25 @@ class NoteRemoving(Change):
         for note in notes:
             session.expunge(note)
         return told
+
+
+class NotePuttingBack(Change):
+    """The notes that the ``stories`` tell were deleted, each with its author and its time."""
+
+    kind = Kind.NOTE_ADDED
+    permission = Permission.USERS_EDIT
+
+    def __init__(self, stories: Mapping[int, Story]) -> None:
+        self._stories = stories
+
+    def plan(self, person: Person, actor: Actor, administrators: set[int]) -> dict[str, Any]:
+        actor.require(Permission.USERS_EDIT, on=person.role)
+        return {"note": self._stories[person.id].changes["note"][0]}
+
+    def write(self, planned: list[Planned], actor: Actor) -> list[Happening]:
+        notes = [put_back(self._stories[person.id]) for person, _values in planned]
+        get_session().flush()
+        return [
+            describe(note, person, change=(None, note.text))
+            for note, (person, _values) in zip(notes, planned, strict=True)
+        ]

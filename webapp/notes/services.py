@@ -83,20 +83,25 @@ def undo_note_change(story: Story, actor: Actor) -> None:
 
 
 def _put_back(story: Story, user: User, actor: Actor) -> None:
-    """The note as it was, with its author and its time; it gets a new number."""
     lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
+    note = put_back(story)
+    get_session().flush()
+    _record(Kind.NOTE_ADDED, note, user, actor=actor, change=(None, note.text), undoes_id=story.id)
+
+
+def put_back(story: Story) -> Note:
+    """The note as it was, with its author and its time; it gets a new number."""
     author_id = story.facts["author_id"]
     note = Note(
-        user_id=user.id,
+        user_id=story.subject_id,
         author_id=author_id,
         author_name=_name_of(author_id),
         text=story.changes["note"][0],
         created_at=datetime.fromisoformat(story.facts["created_at"]),
     )
     get_session().add(note)
-    get_session().flush()
-    _record(Kind.NOTE_ADDED, note, user, actor=actor, change=(None, note.text), undoes_id=story.id)
+    return note
 
 
 def _name_of(author_id: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -75,7 +76,9 @@ class Restoring(Change):
         rows = {user_id: restored(unpack(text), now) for user_id, text in texts}
         if rows:
             session.execute(delete(TRASH).where(TRASH.c.user_id.in_(ids)))
-            session.execute(insert(USERS), list(rows.values()))
+            # One statement for all that have the same columns: a row that was deleted earlier may lack some.
+            for _columns, same in groupby(sorted(rows.values(), key=sorted), key=sorted):
+                session.execute(insert(USERS), list(same))
         return [
             Happening(about(person._replace(version=rows[person.id]["version"])))
             for person, _values in planned
