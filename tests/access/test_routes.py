@@ -25,12 +25,13 @@ from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_si
 from webapp.auth.models import SignInSession
 from webapp.auth.services import create_password_link, open_session
 from webapp.auth.throttle import count_attempt
+from webapp.batches.queries import Ambiguous, Resolution
 from webapp.batches.rules import Source, State, digest_of
-from webapp.batches.services import create_batch, run_batch
+from webapp.batches.services import create_batch, examine, run_batch
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.notes.models import Note
-from webapp.users.models import User
+from webapp.users.models import User, derive_keys
 from webapp.users.services import update_user
 from webapp.users.trash import delete_user
 
@@ -248,14 +249,14 @@ ROUTES = (
         path="/batches/{draft}/namesakes",
         permission=Permission.USERS_EDIT,
         answers={"POST": 303},
-        form={"id": str(int(ROW_ID) + 1)},  # the visitor, whom the draft does not hold yet
+        form={"id": ROW_ID},
     ),
     Route(
         endpoint="batches.run_batch",
         path="/batches/{draft}/run",
         permission=Permission.USERS_EDIT,
         answers={"POST": 303},
-        form={"seen": digest_of(iter([int(ROW_ID)]))},
+        form={"seen": digest_of(["deactivate", ""]) + digest_of([ROW_ID])},
     ),
     Route(
         endpoint="batches.stop_batch",
@@ -448,12 +449,16 @@ def _make_note(app: Flask, author: User, row: User) -> int:
 
 
 def _make_batch(app: Flask, creator: User, row: User, state: State) -> int:
-    """To deactivate the row; where it is through, that is really done."""
+    """To deactivate the row, whose name was asked about; where it is through, that is really done."""
     terminal = Actor.command_line()
+    name = derive_keys(full_name=row.full_name, email=row.email)["name_key"]
+    asked = Resolution(ambiguous=[Ambiguous(name, row.full_name, 2)], unclear=1)
     with app.app_context():
-        batch = create_batch([row.id], source=Source.SELECTED, action="deactivate", actor=terminal)
+        batch = create_batch(
+            [row.id], source=Source.PASTED, action="deactivate", resolution=asked, actor=terminal
+        )
         if state is State.DONE:
-            run_batch(batch, seen=digest_of(iter([row.id])), actor=terminal)
+            run_batch(batch, seen=examine(batch, actor=terminal).seen, actor=terminal)
         batch.creator_id, batch.state, batch.touched_at = creator.id, state.value, utc_now()
         get_session().commit()
         return batch.id

@@ -160,7 +160,7 @@ def test_it_tells_apart_who_changes_who_is_so_already_and_who_is_left_out_and_wh
     assert f'<a href="/users/{desk.user.id}"><bdi>Administrator Desk</bdi></a>' in page
     assert "#999999" in page
     form = run_form(page, path)
-    assert form.fields["seen"] == digest_of(iter(changing))
+    assert form.fields["seen"].endswith(digest_of(changing))
     assert re.search(r"<button>Deactivate 12 users</button>", page), "the button says how many"
     results = outcomes_of(run(desk, path))
     ends = [
@@ -293,7 +293,7 @@ def test_it_is_not_run_without_an_action_or_its_value(signed_in: SignedIn, make_
     desk, user = signed_in(), make_user()
     for action in ("", "set_role", "add_note"):
         path = begin(desk, user.id, action=action)
-        answer = assert_refused(desk, f"{path}/run", {"seen": digest_of(iter([user.id]))}, status=422)
+        answer = assert_refused(desk, f"{path}/run", {"seen": digest_of([user.id])}, status=422)
         assert 'role="alert"' in answer.text
 
 
