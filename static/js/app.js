@@ -213,12 +213,12 @@
       return;
     }
     event.preventDefault();
-    if (response.status === 429 || response.status >= 500) listFailed(request.action);
-    else location.assign(request.action);
+    if (response.status !== 429 && response.status < 500) location.assign(request.action);
+    else if (target.id === "results") listFailed(request.action); // progress is asked for again anyway
   });
   on("htmx:error", (event) => {
     const { ctx } = event.detail;
-    if (ctx && !ctx.sourceElement.matches("[data-presence]")) listFailed(ctx.request.action);
+    if (ctx?.target?.id === "results") listFailed(ctx.request.action);
   });
 
   /* ---- Who else has the form open (htmx asks again and again) ---------------- */

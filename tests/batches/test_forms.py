@@ -53,15 +53,17 @@ def test_whatever_was_sent_ids_are_ids(sent: list[str]) -> None:
     [
         ({"action": "set_role", "role": "auditor", "note": "Called."}, "auditor"),
         ({"action": "add_note", "role": "auditor", "note": "Called."}, "Called."),
-        ({"action": "trash", "role": "auditor", "note": "Called."}, ""),
-        ({"action": "set_role"}, ""),
-        ({"action": "add_note"}, ""),
-        ({"action": "\0"}, ""),
-        ({}, ""),
+        ({"action": "trash", "role": "auditor", "note": "Called."}, None),
+        ({"action": "set_role"}, None),
+        ({"action": "set_role", "role": ""}, ""),
+        ({"action": "add_note"}, None),
+        ({"action": "add_note", "note": ""}, ""),
+        ({"action": "\0"}, None),
+        ({}, None),
     ],
 )
 def test_each_action_has_the_value_of_its_own_field(
-    anywhere: Flask, sent: dict[str, str], value: str
+    anywhere: Flask, sent: dict[str, str], value: str | None
 ) -> None:
     with anywhere.test_request_context(method="POST", data=MultiDict(sent)):
         assert ActionForm().value() == value

@@ -19,9 +19,9 @@ from tests.users.test_many import DESK
 from webapp.access.actor import Actor
 from webapp.batches import runner, services
 from webapp.batches.models import BATCHES, Batch
-from webapp.batches.queries import get_batch, list_running
+from webapp.batches.queries import get_batch, is_interrupted, list_running
 from webapp.batches.rules import AT_ONCE, Action, State
-from webapp.batches.runner import FEWEST, FIRST, Pace, is_interrupted, run_aside, run_steps
+from webapp.batches.runner import FEWEST, FIRST, Pace, run_aside, run_steps
 from webapp.db import get_session
 from webapp.errors import Conflict, NotFound
 from webapp.extensions import utc_now

@@ -192,7 +192,7 @@ def test_ids_of_nobody_and_of_the_trash_are_left_out_and_named(
     assert "There is no such user (any more)." in page
     assert "#999999" in page
     results = outcomes_of(run(desk, path))
-    assert results[0].endswith("was changed")
+    assert results[0].endswith("Done")
     assert results[1].startswith("Ann Gone in the trash")
     assert results[3].startswith(f"a deleted user, #{2**63 - 1}")
     assert read_batches(app)[-1].refused == 3

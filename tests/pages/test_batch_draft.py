@@ -103,7 +103,7 @@ def test_each_action_from_its_button_to_the_results_and_the_history(
     assert "Ann a" in page
     page = run(desk, path)
     assert toast in page
-    assert [outcome.endswith("was changed") for outcome in outcomes_of(page)] == [True, True]
+    assert [outcome.endswith("Done") for outcome in outcomes_of(page)] == [True, True]
     assert_changed(app, action, users, bystander)
     assert desk.user is not None
     stories = [story for story in read_stories(app) if story.kind is kind]
@@ -163,11 +163,8 @@ def test_it_tells_apart_who_changes_who_is_so_already_and_who_is_left_out_and_wh
     assert form.fields["seen"].endswith(digest_of(changing))
     assert re.search(r"<button>Deactivate 12 users</button>", page), "the button says how many"
     results = outcomes_of(run(desk, path))
-    ends = [
-        next(end for end in ("was changed", "was so already", "was left out") if end in row)
-        for row in results
-    ]
-    assert [ends.count(end) for end in ("was changed", "was so already", "was left out")] == [12, 3, 2]
+    ends = [next(end for end in ("Done", "So already", "Left out") if end in row) for row in results]
+    assert [ends.count(end) for end in ("Done", "So already", "Left out")] == [12, 3, 2]
 
 
 def test_the_last_administrator_stays_one_also_among_many(

@@ -28,6 +28,9 @@ _KEPT = {
     "users.create_user": N_("New user"),
     "users.edit_user": N_("Changes to a user"),
     "auth.edit_profile": N_("Your profile"),
+    "batches.paste_list": N_("A pasted list"),
+    "notes.add_note": N_("A note"),
+    "notes.edit_note": N_("A note"),
 }
 _LABELS = {
     "email": N_("E-mail"),
@@ -35,6 +38,7 @@ _LABELS = {
     "role": N_("Role"),
     "language": N_("Language"),
     "time_zone": N_("Time zone"),
+    "text": N_("Text"),
 }
 
 

@@ -41,9 +41,11 @@ class ActionForm(Form):
             *(SelectChoice(value=role.value, label=gettext(label)) for role, label in ROLE_LABELS.items()),
         ]
 
-    def value(self) -> str:
-        values = {Action.SET_ROLE.value: self.role.data, Action.ADD_NOTE.value: self.note.data}
-        return values.get(self.action.data) or ""
+    def value(self) -> str | None:
+        """None when only the button was pressed, and the value is still to be asked for."""
+        fields = {Action.SET_ROLE.value: self.role, Action.ADD_NOTE.value: self.note}
+        field = fields.get(self.action.data)
+        return (field.data or "") if field is not None and field.raw_data else None
 
     def show_value(self, action: str | None, value: str) -> None:
         """What was chosen before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from webapp.batches.models import BATCHES, ROWS, Batch
 from webapp.batches.rules import MOST_UNRESOLVED, State, Wanted
 from webapp.db import get_session
 from webapp.errors import N_, DomainError, NotFound
+from webapp.extensions import utc_now
 from webapp.listing.definition import Listing
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.types import AnyRow
@@ -48,6 +49,15 @@ def get_batch(batch_id: int) -> Batch:
 def list_running() -> Sequence[Batch]:
     """Those that somebody should be working at."""
     return get_session().scalars(select(Batch).where(Batch.state == State.RUNNING.value)).all()
+
+
+INTERRUPTED_AFTER = timedelta(seconds=20)
+
+
+def is_interrupted(batch: Batch) -> bool:
+    """Whether nobody works at it any more, although it is not through."""
+    is_running = batch.state == State.RUNNING.value
+    return is_running and (batch.touched_at is None or utc_now() - batch.touched_at > INTERRUPTED_AFTER)
 
 
 def find_undoing(batch_id: int) -> Batch | None:

@@ -73,6 +73,11 @@ WITH_VALUE = frozenset({Action.SET_ROLE, Action.ADD_NOTE})
 UNDOABLE = frozenset(Action) - {Action.SIGN_OUT}
 
 
+def permission_for(action: str, value: str) -> Permission:
+    """``value`` of an undo is the action that it takes back."""
+    return PERMISSIONS[Action(value if action == Action.UNDO and value else action)]
+
+
 def clean_action(value: str, source: Source) -> Action:
     """Raises Invalid for an action that these users cannot have."""
     allowed = {Source.TRASH: OF_TRASHED, Source.UNDO: frozenset[Action]()}.get(source, OF_USERS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from threading import Thread
 from time import monotonic, sleep
 from typing import NamedTuple
@@ -17,13 +16,12 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.actor import Actor
-from webapp.batches.models import Batch
 from webapp.batches.queries import get_batch
-from webapp.batches.rules import AT_ONCE, State
+from webapp.batches.rules import AT_ONCE
 from webapp.batches.services import run_step
 from webapp.db.session import is_sqlite
 from webapp.errors import Conflict, DomainError
-from webapp.extensions import sqla, utc_now
+from webapp.extensions import sqla
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +40,6 @@ ON_SQLITE = Pace(longest=0.08, pause=0.03)
 ON_POSTGRES = Pace(longest=0.4, pause=0.0)
 FEWEST, FIRST = 12, 100
 TRIES = 5
-INTERRUPTED_AFTER = timedelta(seconds=20)
-
-
-def is_interrupted(batch: Batch) -> bool:
-    """Whether nobody works at it any more, although it is not through."""
-    is_running = batch.state == State.RUNNING.value
-    return is_running and (batch.touched_at is None or utc_now() - batch.touched_at > INTERRUPTED_AFTER)
 
 
 def run_aside(app: Flask, batch_id: int, *, actor: Actor) -> None:

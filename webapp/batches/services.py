@@ -25,6 +25,7 @@ from webapp.batches.queries import (
     Resolution,
     find_undoing,
     get_batch,
+    is_interrupted,
     list_rows,
     parts_of,
     write_reason,
@@ -41,6 +42,7 @@ from webapp.batches.rules import (
     State,
     clean_action,
     digest_of,
+    permission_for,
 )
 from webapp.db import atomic, get_session
 from webapp.db.bulk import load_rows
@@ -73,7 +75,7 @@ def create_batch(
 
     Raises Invalid when there is nobody, or more than MOST_ROWS.
     """
-    actor.require(Permission.USERS_EDIT)
+    actor.require(Permission.USERS_DELETE if source is Source.TRASH else Permission.USERS_EDIT)
     user_ids = _possible(user_ids)
     if len(user_ids) > MOST_ROWS:
         raise Invalid(N_("At most %(most)s users at once. Narrow the filters."), most=MOST_ROWS)
@@ -121,15 +123,15 @@ def _sweep() -> None:
 
 
 @atomic
-def choose_action(batch: Batch, *, action: str, value: str = "", actor: Actor) -> None:
-    """What is to be done. Raises Invalid on the field."""
+def choose_action(batch: Batch, *, action: str, value: str | None = None, actor: Actor) -> None:
+    """What is to be done; ``value`` is None when it is still to be asked for. Raises Invalid on the field."""
     _lock_draft(batch, actor)
     chosen = clean_action(action, Source(batch.source))
     actor.require(PERMISSIONS[chosen])
-    value = value.strip() if chosen in WITH_VALUE else ""
-    if value:
-        change_of(chosen, value)
-    batch.action, batch.value = chosen.value, value
+    text = (value or "").strip() if chosen in WITH_VALUE else ""
+    if value is not None:
+        change_of(chosen, text)
+    batch.action, batch.value = chosen.value, text
 
 
 @atomic
@@ -386,6 +388,8 @@ def go_on(batch: Batch, *, actor: Actor) -> None:
     _require(batch, actor)
     if batch.state not in {State.STOPPED.value, State.RUNNING.value}:
         raise Conflict(N_("There is nothing left to do."))
+    if batch.state == State.RUNNING.value and not is_interrupted(batch):
+        raise Conflict(N_("This is running already."))
     undo = _lock_undoing(batch)
     if undo is not None and undo.state != State.DRAFT.value:
         raise Conflict(N_("This was undone already."))
@@ -415,6 +419,7 @@ def create_undo(batch: Batch, *, actor: Actor) -> Batch:
         creator_id=actor.user_id,
         source=Source.UNDO.value,
         action=Action.UNDO.value,
+        value=batch.value if batch.action == Action.UNDO else batch.action or "",
         undoes_id=batch.id,
         total=batch.done,
     )
@@ -451,10 +456,7 @@ def _lock_undoing(batch: Batch) -> Batch | None:
 
 def _require(batch: Batch, actor: Actor) -> None:
     """What the action asks of whoever takes a hand in it."""
-    actor.require(Permission.USERS_EDIT)
-    if batch.action:
-        change, _undoes = _change_for(batch, list_rows(batch.id, most=1))
-        actor.require(change.permission)
+    actor.require(permission_for(batch.action, batch.value) if batch.action else Permission.USERS_EDIT)
 
 
 def _lock_draft(batch: Batch, actor: Actor) -> None:

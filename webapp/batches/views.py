@@ -13,7 +13,7 @@ from webapp.access.permissions import Permission
 from webapp.batches import queries, services
 from webapp.batches.forms import ActionForm, PasteForm, read_ids
 from webapp.batches.models import Batch
-from webapp.batches.queries import Resolution
+from webapp.batches.queries import Resolution, is_interrupted
 from webapp.batches.rules import (
     AT_ONCE,
     MOST_ROWS,
@@ -25,16 +25,17 @@ from webapp.batches.rules import (
     Result,
     Source,
     State,
+    permission_for,
     read_list,
 )
-from webapp.batches.runner import is_interrupted, run_aside
+from webapp.batches.runner import run_aside
 from webapp.batches.wording import BUTTONS, RESULTS, SOURCES, STATES, explain_action, name_action, tell_done
 from webapp.db import get_session
 from webapp.errors import Conflict, Invalid, Stale
 from webapp.listing.definition import Selection
 from webapp.listing.page import PageRequest, find_ids, paginate
 from webapp.users.forms import UserFilterForm
-from webapp.users.queries import LISTING, TRASH_LISTING, list_people
+from webapp.users.queries import LISTING, TRASH_LISTING, Person, list_people, list_trashed
 from webapp.users.urls import back_to, list_back
 from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
@@ -129,12 +130,13 @@ def _show_draft(
     batch: Batch, *, form: ActionForm | None = None, notice: str = "", status: int = 200
 ) -> Response:
     actor = current_actor()
+    is_wrong = form is not None  # what is stored is not what the form says
     if form is None:
         form = ActionForm()
         form.show_value(batch.action, batch.value)
     asks_value = batch.action in WITH_VALUE
     preview = None
-    if batch.action and batch.total and (batch.value or not asks_value):
+    if batch.action and batch.total and (batch.value or not asks_value) and not is_wrong:
         preview = services.examine(batch, actor=actor)
     resolution = Resolution.from_json(batch.unresolved)
     page = render_template(
@@ -143,6 +145,7 @@ def _show_draft(
         form=form,
         asks_value=asks_value,
         preview=preview,
+        sample=[] if preview else _sample(batch),
         run_label=name_action(batch.action, batch.value, preview.changing) if preview else "",
         explain=explain,
         explanation=explain_action(batch.action),
@@ -155,6 +158,12 @@ def _show_draft(
         is_large=batch.total > AT_ONCE,
     )
     return make_response(page, status)
+
+
+def _sample(batch: Batch) -> list[Person]:
+    """Some of those who are chosen."""
+    ids = [row.user_id for row in queries.list_rows(batch.id, most=services.SAMPLE)]
+    return list_trashed(ids) if batch.source == Source.TRASH.value else list_people(ids)
 
 
 def _possible_actions(batch: Batch) -> list[Action]:
@@ -170,7 +179,9 @@ def _possible_actions(batch: Batch) -> list[Action]:
 def _about(batch: Batch) -> dict[str, Any]:
     """What every page of a batch shows."""
     back = back_to()
+    needed = permission_for(batch.action, batch.value) if batch.action else Permission.USERS_EDIT
     return {
+        "may_act": current_actor().may(needed),
         "batch": batch,
         "title": name_action(batch.action, batch.value, batch.total),
         "back": back,
@@ -188,10 +199,11 @@ def _show_results(batch: Batch) -> Response:
     )
     undo = queries.find_undoing(batch.id)
     is_undone = undo is not None and undo.state != State.DRAFT.value
-    may_act = current_actor().may(Permission.USERS_EDIT)
+    about = _about(batch)
+    may_act = about["may_act"]
     page = render_template(
         "batches/results.html",
-        **_about(batch),
+        **about,
         rows=rows[:ROWS_SHOWN],
         next_after=rows[ROWS_SHOWN - 1].position if len(rows) > ROWS_SHOWN else None,
         outcome=outcome,
@@ -224,7 +236,8 @@ def choose_action(batch_id: int) -> Response:
     try:
         services.choose_action(batch, action=form.action.data, value=form.value(), actor=current_actor())
     except Invalid as error:
-        form.show(error if error.field in form else Invalid(error.message, field="note", **error.params))
+        field = {"text": "note", "action": None}.get(error.field or "", error.field)
+        form.show(Invalid(error.message, field=field, **error.params))
         return _show_draft(queries.get_batch(batch_id), form=form, status=422)
     return _to(batch)
 

@@ -25,9 +25,9 @@ STATES: dict[State, str] = {
     State.DONE: N_("done"),
 }
 RESULTS: dict[Result, str] = {
-    Result.DONE: N_("was changed"),
-    Result.SAME: N_("was so already"),
-    Result.REFUSED: N_("was left out"),
+    Result.DONE: N_("Done"),
+    Result.SAME: N_("So already"),
+    Result.REFUSED: N_("Left out"),
 }
 SOURCES: dict[Source, str] = {
     Source.SELECTED: N_("selected in the list"),

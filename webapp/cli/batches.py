@@ -10,8 +10,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from webapp.access.actor import Actor
-from webapp.batches.queries import get_batch, list_running
-from webapp.batches.runner import is_interrupted, run_steps
+from webapp.batches.queries import get_batch, is_interrupted, list_running
+from webapp.batches.runner import run_steps
 from webapp.cli.errors import say_errors
 
 
