@@ -74,7 +74,7 @@ def test_filters_sorting_and_pages_renew_the_results_in_place(page: Page) -> Non
     page.evaluate("window.isSamePage = true")
     page.get_by_role("combobox", name="Status").select_option("inactive")
     expect(page).to_have_url(re.compile("status=inactive"))
-    expect(page.locator(".users tbody td:nth-child(3)").first).to_have_text("Inactive")
+    expect(page.locator(".users tbody td:nth-child(4)").first).to_have_text("Inactive")
     page.get_by_role("link", name="Clear").click()
     expect(page).to_have_url(re.compile(r"/users/\?page_size=20$"))
     page.evaluate("window.isSamePage = true")

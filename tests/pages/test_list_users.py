@@ -39,7 +39,7 @@ def link_of(page: str, element_id: str) -> str | None:
 
 
 def row_link(page: str, user_id: int) -> str:
-    row = re.search(rf'<tr id="u{user_id}">.*?<a href="([^"]*)"', page, re.DOTALL)
+    row = re.search(rf'<tr id="u{user_id}">.*?<a [^>]*href="([^"]*)"', page, re.DOTALL)
     assert row
     return unescape(row[1])
 
