@@ -242,7 +242,10 @@ def prepare(store: Store, size: Size) -> Prepared:
 def _fingerprint() -> str:
     """Of what decides which tables there are and who is in them."""
     files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
-    files += [ROOT / "webapp" / name for name in ("cli/names.py", "listing/ddl.py", "listing/periods.py")]
+    files += [
+        ROOT / "webapp" / name
+        for name in ("cli/names.py", "listing/ddl.py", "listing/periods.py", "listing/stretches.py")
+    ]
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
 
 

@@ -15,7 +15,7 @@ from webapp.listing.search import SHORTEST_SUBSTRING, pattern_of
 # Of a word's trigrams the rarest are asked for. Each is a list to go through: one that is so many times as
 # long as another of the same word, or of another word, spares less than it costs; and so does a second one of
 # a word that so many rows have.
-LONGER, MUCH_LONGER = 4, 16
+LONGER, MUCH_LONGER = 8, 16
 LONGEST_SECOND = 600_000
 
 

@@ -40,7 +40,7 @@ SHORTEST_WALK = 1 << 10
 LONGEST_SKIM = 1 << 12
 # Candidates of a stretch that are looked at to find those of one page; so many times as many of one that is
 # cut no further.
-MOST_LOOKED_AT, FINEST_SHARE = 2_000, 4
+MOST_LOOKED_AT, FINEST_SHARE = 4_000, 2
 # Of the words together; but one of each.
 MOST_TRIGRAMS = 4
 # The search's index is asked for segments that hold no more than this part of the rows.
