@@ -107,9 +107,13 @@ class SQLiteStore(Store):
         self._file(name).rename(self._file(new_name))
 
     def sizes(self, name: str) -> dict[str, int]:
-        file = self._file(name)
-        sizes = {"all": file.stat().st_size}
-        with closing(sqlite3.connect(file)) as connection:
+        sizes: dict[str, int] = {}
+        with closing(sqlite3.connect(self._file(name))) as connection:
+            pages, free, page_size = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            sizes["all"] = (pages - free) * page_size  # what was dropped leaves free pages in the file
             indexes = "SELECT name FROM sqlite_master WHERE tbl_name = 'users' OR name LIKE 'users_search%'"
             pages = (
                 f"SELECT name, sum(pgsize) FROM dbstat WHERE name IN ({indexes}) GROUP BY name ORDER BY name"
