@@ -33,6 +33,7 @@ SERVER = {
     "DATABASE_URL": "sqlite://",
     "SESSION_COOKIE_SECURE": "0",
     "LOG_LEVEL": "WARNING",
+    "READ_TIMEOUT_SECONDS": "60",  # what is cold is measured, not cut off
     "SQL_ECHO": "0",
     "DEBUG": "0",
 }
