@@ -53,7 +53,7 @@ class Row:
 
     @property
     def cold(self) -> int:
-        """How often it took so long that it must have waited, for what was not in memory or for a processor."""
+        """How often it took so long that it must have waited, for the disk or for a processor."""
         return sum(taken > COLD * self.p50 for taken in (self.first, *self.times))
 
 

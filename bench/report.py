@@ -72,8 +72,8 @@ def describe(result: Result) -> str:
     if result.seconds is not None:
         facts.append(f"Seeding took {result.seconds:,.0f} s.")
     facts.append(
-        f"“Cold” is how often, of all times with the first, it took over {COLD:g} times its median: it read what was"
-        " not in memory, or waited for a processor."
+        f"“Cold” is how often, the first time among them, it took over {COLD:g} times its median:"
+        " it read what was not in memory, or waited for a processor."
     )
     if result.floor.p95 > BUSY * result.floor.p50:
         facts.append("The machine was busy with something else: a quiet one gives other numbers.")
