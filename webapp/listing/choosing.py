@@ -37,10 +37,11 @@ from webapp.listing.types import AnyRow, AnySelect
 
 TYPICAL_PAGE = 51
 SHORTEST_WALK = 1 << 10
-LONGEST_SKIM = 1 << 12
+LONGEST_SKIM = 1 << 15
 # Candidates of a stretch that are looked at to find those of one page; so many times as many of one that is
 # cut no further.
 MOST_LOOKED_AT, FINEST_SHARE = 4_000, 2
+MOST_LOOKED_AT_OF_A_RANGE = 500  # for to ask for the next costs less, as no list of a trigram is gone through
 # Of the words together; but one of each.
 MOST_TRIGRAMS = 4
 # The search's index is asked for segments that hold no more than this part of the rows.
@@ -174,7 +175,9 @@ class Finder(ABC):
         finest = stretches[-1]
         for stretch in stretches:
             if stretch is finest or not stretch.is_begun(finished, descending=rest.descending):
-                most = MOST_LOOKED_AT if stretch is not finest else FINEST_SHARE * MOST_LOOKED_AT
+                most = MOST_LOOKED_AT if self.selection.words else MOST_LOOKED_AT_OF_A_RANGE
+                if stretch is finest:
+                    most *= FINEST_SHARE
                 found = self._look(rest, stretch, most=most)
                 if found is not None:
                     return stretch, found
