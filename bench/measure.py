@@ -19,6 +19,7 @@ PAGE_SIZE = 50
 SECONDS = 60.0
 FEWEST_TIMES = 7
 PAGES_TO_A_FLOOR = 4
+COLD = 2.0  # so many times the median
 
 
 class Group(StrEnum):
@@ -49,6 +50,11 @@ class Row:
     @property
     def p95(self) -> float:
         return sorted(self.times)[ceil(0.95 * len(self.times)) - 1]
+
+    @property
+    def cold(self) -> int:
+        """How often it took so long that it must have waited, for the disk or for a processor."""
+        return sum(taken > COLD * self.p50 for taken in (self.first, *self.times))
 
 
 def make_rows(dossier: Client, users: int) -> list[Row]:

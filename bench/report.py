@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import median
 
-from bench.measure import Group, Row
+from bench.measure import COLD, Group, Row
 from bench.prepare import Size
 
 FOLDER = Path(__file__).parent / "results"
@@ -71,6 +71,10 @@ def describe(result: Result) -> str:
         facts.append(f"The worker held at most {result.memory:,.0f} MB.")
     if result.seconds is not None:
         facts.append(f"Seeding took {result.seconds:,.0f} s.")
+    facts.append(
+        f"“Cold” is how often, the first time among them, it took over {COLD:g} times its median:"
+        " it read what was not in memory, or waited for a processor."
+    )
     if result.floor.p95 > BUSY * result.floor.p50:
         facts.append("The machine was busy with something else: a quiet one gives other numbers.")
     rows = [
@@ -78,11 +82,12 @@ def describe(result: Result) -> str:
             row.label,
             *(f"{milliseconds:.2f}" for milliseconds in (row.p50, row.p95)),
             *(f"{number:.1f}" for number in (result.ratio(row), row.first)),
-            str(len(row.times)),
+            str(row.cold),
+            str(len(row.times) + 1),
         )
         for row in (result.floor, *result.rows)
     ]
-    table = make_table(("what", "p50 ms", "p95 ms", "× floor", "first ms", "times"), rows)
+    table = make_table(("what", "p50 ms", "p95 ms", "× floor", "first ms", "cold", "times"), rows)
     return "\n\n".join(("\n".join(facts), table))
 
 

@@ -124,3 +124,19 @@ def test_replacing_a_row_and_changing_its_id_are_followed(people: Flask) -> None
         spoil("UPDATE users SET id = id + 1000 WHERE id < 10")
         assert faults() == []
         assert found_by("ann") == Count(30)
+
+
+@on_sqlite
+def test_marks_follow_names_and_sign_ins_however_they_are_written(people: Flask) -> None:
+    with people.app_context():
+        for statement in (
+            "UPDATE users SET last_sign_in_at = '2024-05-01 10:00:00.000000' WHERE id < 20",
+            "UPDATE users SET last_sign_in_at = '2024-05-31 10:00:00.000000' WHERE id < 10",
+            "UPDATE users SET last_sign_in_at = '2024-06-01 10:00:00.000000' WHERE id < 5",
+            "UPDATE users SET last_sign_in_at = NULL WHERE id = 1",
+            "UPDATE users SET name_key = 'жук' WHERE id = 2",
+            "UPDATE users SET email_key = '李' WHERE id = 3",
+            "UPDATE users SET created_at = '2024-05-02 10:00:00.000000' WHERE id < 3",
+        ):
+            spoil(statement)
+            assert faults() == [], statement

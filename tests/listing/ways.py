@@ -11,19 +11,17 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import strategies as st
 
-from webapp.listing import choosing, counting, page, postgres, sqlite
+from webapp.listing import asking, choosing, counting, page, postgres, sqlite
 from webapp.listing.counting import MOST_COUNTED
 
-NO_CHOICE = {"MOST_COUNTED", "SHORTEST_SUBSTRING", "FURTHEST_ROW"}
-MODULES = (choosing, page, sqlite, postgres)
+NO_CHOICE = {"BEFORE_ALL_IDS", "FURTHEST_ROW", "LARGEST_ID", "MOST_COUNTED", "SHORTEST_SUBSTRING"}
+MODULES = (asking, choosing, page, postgres, sqlite)
 # The numbers by which they choose; not those that say what a page shows.
 TUNED = {
     name: value
     for module in MODULES
     for name, value in vars(module).items()
-    if name.isupper()
-    and isinstance(value, int)
-    and name not in {"MOST_COUNTED", "SHORTEST_SUBSTRING", "FURTHEST_ROW"}
+    if name.isupper() and isinstance(value, int) and name not in NO_CHOICE
 }
 # Each as it is, or far too small, or far too large.
 ways = st.fixed_dictionaries({name: st.sampled_from([1, value, 10**6]) for name, value in TUNED.items()})

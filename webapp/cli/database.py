@@ -14,6 +14,7 @@ from webapp.cli.errors import say_errors
 from webapp.db import init_db
 from webapp.history import queries as history
 from webapp.listing.maintenance import drop_indexes, make_indexes, rebuild_indexes, settle
+from webapp.users.keys import mend_keys
 from webapp.users.passwords import generate_password
 from webapp.users.queries import LISTING, count_users, find_highest_id, has_administrator
 from webapp.users.services import create_user, load_users
@@ -72,6 +73,8 @@ def _load(batches: Iterable[list[Row]], count: int) -> None:
 @say_errors
 def reindex() -> None:
     """Make the indexes, totals and searches of the lists anew; others can read meanwhile."""
+    tell_index("what is searched and sorted by")
+    mend_keys()
     for listing in LISTINGS:
         rebuild_indexes(listing, tell_index)
     click.echo("All indexes, totals and searches are made anew.")

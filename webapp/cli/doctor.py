@@ -20,6 +20,7 @@ from webapp.db.diagnosis import diagnose
 from webapp.db.session import lift_time_limit
 from webapp.listing.maintenance import find_faults
 from webapp.operations.health import find_problem
+from webapp.users.keys import SAMPLED, count_wrong_keys
 from webapp.users.queries import has_administrator
 
 SQLITE_WITHOUT_RACE = (3, 51, 3)
@@ -85,6 +86,9 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         for listing in LISTINGS:
             for fault in find_faults(get_session(), listing):
                 yield Finding(True, f"A list may find too few or too many: {fault}", REINDEX)
+        if wrong := count_wrong_keys():
+            what = f"Of {SAMPLED:,} users at random {wrong:,} are not found by their name and e-mail."
+            yield Finding(True, what, REINDEX)
         if not has_administrator():
             yield Finding(
                 True,

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.errors import N_
 from webapp.extensions import Base, BigId, FoldedText, UtcDateTime, table_of
+from webapp.listing.definition import search_index
+from webapp.listing.stretches import Order, TimeOrder
 
 SHA256_HEX = 64
 
@@ -66,9 +68,5 @@ Index("ix_entries_by_at", _c.at, _c.id)
 Index("ix_entries_by_segment", _c.segment, _c.at, _c.id)
 Index("ix_entries_by_subject", _c.subject_id, _c.at, _c.id)
 Index("ix_entries_by_actor", _c.actor_id, _c.at, _c.id)
-Index(
-    "ix_entries_search",
-    _c.search_text,
-    postgresql_using="gin",
-    postgresql_ops={"search_text": "gin_trgm_ops"},
-).ddl_if(dialect="postgresql")  # SQLite has the table entries_search instead
+ORDERS: dict[str, Order] = {"at": TimeOrder("at")}
+search_index("ix_entries_search", _c.search_text, segment=_c.segment, orders=ORDERS.values())

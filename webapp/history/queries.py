@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from webapp.access.actor import Actor, Door
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
-from webapp.history.models import ENTRIES, LANES
+from webapp.history.models import ENTRIES, LANES, ORDERS
 from webapp.history.rules import START, Kind, digest, link, segment_of
 from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
@@ -41,7 +41,7 @@ LISTING = Listing(
     segments=Segments(
         _entries.segment, tuple(segment_of(kind, door) for kind in Kind for door in Door), leads=False
     ),
-    search=SearchIndex(_entries.search_text, "entries_search", _entries.at),
+    search=SearchIndex(_entries.search_text, "entries_search", _entries.at, ORDERS),
     owners={"subject": _entries.subject_id, "actor": _entries.actor_id},
 )
 

@@ -1,40 +1,51 @@
 """Probe, then choose: how the rows of a Selection are found, so that no search can be slow.
 
-There are two ways. To *walk* is to read the index of the sort from the page's edge and check each row:
-quick when many rows fit, for then a page fills soon. To *gather* is to take all hits from another index
-(of the search, of a segment, of a range), sort them and cut: quick when they are few. With N rows of
-which h fit, walking looks at about page × N / h rows and gathering at h, so that the better of the two
-never looks at many more than √(page × N): 7,000 of a million, 22,000 of ten millions.
+To *walk* is to read the index of the sort from the page's edge on and check each row: quick when many rows
+fit, for then a page fills soon. To *gather* is to take all hits from another index (of the search, of a
+range), sort them and cut: quick when they are few. The planners of databases guess how many there are, and a
+wrong guess costs seconds. Here it is asked first, by a probe that stops early.
 
-The planners of databases guess h, and a wrong guess costs seconds. Here h is asked first, by a probe
-that stops early; a walk that was chosen looks at a bounded number of rows, and when it finds too few
-(the hits lie together far down the order), the hits are gathered after all.
+Few are gathered. With many, which may lie together far down the order, the list *descends* through the
+stretches of the order that the search's index knows (``webapp/listing/stretches.py``): those without a hit
+are left out unread, and of one with few these are gathered.
 
-What a probe costs differs between the databases, so each has its own way to search: see
+What a probe costs differs between the databases, so each has its own way to begin: see
 ``webapp/listing/sqlite.py`` and ``webapp/listing/postgres.py``. All else is here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isqrt
 from typing import Any, ClassVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Executable, func, select
 from sqlalchemy.orm import Session
 
 from webapp.listing import statements
+from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
-from webapp.listing.definition import Listing, Selection
-from webapp.listing.keyset import Edge
-from webapp.listing.statements import Shape, Source, parameters
+from webapp.listing.definition import Listing, SearchIndex, Selection
+from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
+from webapp.listing.statements import Shape, parameters
+from webapp.listing.stretches import Stretch
 from webapp.listing.totals import read_totals
 from webapp.listing.types import AnyRow, AnySelect
 
 TYPICAL_PAGE = 51
 SHORTEST_WALK = 1 << 10
+LONGEST_SKIM = 1 << 15
+# Candidates of a stretch that are looked at to find those of one page; so many times as many of one that is
+# cut no further.
+MOST_LOOKED_AT, FINEST_SHARE = 4_000, 2
+MOST_LOOKED_AT_OF_A_RANGE = 500  # for to ask for the next costs less, as no list of a trigram is gone through
+# Of the words together; but one of each.
+MOST_TRIGRAMS = 4
+# The search's index is asked for segments that hold no more than this part of the rows.
+MARKED_SHARE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +94,18 @@ class Finder(ABC):
         if self._is_void:
             return Count(0)
         if self.selection.owners and (self._are_owned_few or not self.selection.words):
-            return self._count_hits(None)
+            return self._count_all()
         if self.selection.words:
             return self._count_search()
         if self.selection.range is not None:
             return Count.capped(self._number_in_range)
         if self.listing.segments is not None and self.listing.segments.totals is not None:
             return Count(self._population)
-        return self._count_hits(None)
+        return self._count_all()
 
     @abstractmethod
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
         """The rows that hold the words; sets ``count`` where that costs nothing."""
-
-    @abstractmethod
-    def _count_search(self) -> Count: ...
 
     def _is_range_surely_many(self) -> bool:
         """Whether something cheaper than the rows says so."""
@@ -114,11 +122,11 @@ class Finder(ABC):
         where = self.selection.range
         if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
-        number = self._number_in_range  # either way is read in an index alone
-        is_many = number > MOST_COUNTED or number**2 > TYPICAL_PAGE * self._population
-        return self._walk(wanted) if is_many else self._gather(wanted, "range")
+        if self._number_in_range <= MOST_COUNTED:
+            return self._gather(wanted)
+        return self._descend(wanted, skim=LONGEST_SKIM)  # which reads the sort's index alone
 
-    # --- the two ways ---
+    # --- the ways ---
 
     def _walk(self, wanted: Slice) -> Sequence[AnyRow]:
         shape, edge = self._shape(wanted), wanted.edge
@@ -135,29 +143,144 @@ class Finder(ABC):
         statement = statements.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
 
-    def _gather(self, wanted: Slice, source: Source) -> Sequence[AnyRow]:
-        statement = statements.gather(self.listing, self._shape(wanted), source)
-        return self._counted(self._run(statement, edge=wanted.edge, offset=wanted.offset))
-
-    def _counted(self, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
-        """All hits were seen, so they are counted as well."""
+    def _gather(self, wanted: Slice) -> Sequence[AnyRow]:
+        """The rows of the range; all are seen, so they are counted as well."""
+        statement = statements.gather(self.listing, self._shape(wanted))
+        rows = self._run(statement, edge=wanted.edge, offset=wanted.offset)
         if rows:
             self.count = Count.capped(rows[0].total)
         return rows
 
+    def _descend(self, wanted: Slice, *, skim: int = 0) -> Sequence[AnyRow]:
+        """Through the order of the sort, stretch after stretch, each as coarse as can be looked at whole.
+
+        Where the hits lie close, a walk over ``skim`` rows fills the page at once.
+        """
+        rows: list[AnyRow] = []
+        end, place, finished = wanted.offset + wanted.limit, wanted.edge, None
+        while len(rows) < end and (key := self._find_key(wanted, place)) is not None:
+            rest = replace(wanted, edge=place, offset=0, limit=end - len(rows))
+            if skim and len(walked := self._walk_bounded(rest, skim)) == rest.limit:
+                rows += walked
+                break
+            stretch, found = self._look_around(key, rest, finished)
+            rows += found
+            finished = stretch.low if wanted.descending else stretch.end
+            if finished is None:
+                break
+            place = Edge(finished, BEFORE_ALL_IDS, None)
+        return rows[wanted.offset :]
+
+    def _find_key(self, wanted: Slice, place: Edge | None) -> Any:
+        """That of the first row at or after a place in the order, whether it is a hit or not."""
+        shape = replace(self._shape(wanted), words=0, has_edge=place is not None)
+        if shape.range != shape.sort:
+            shape = replace(shape, range=None)
+        rows = self._run(statements.first(self.listing, shape), edge=place)
+        return rows[0].sort_key if rows else None
+
+    def _look_around(self, key: Any, rest: Slice, finished: Any) -> tuple[Stretch, Sequence[AnyRow]]:
+        """The coarsest stretch around ``key`` that was not begun and has few candidates, and its hits."""
+        stretches = list(self._search_index.orders[rest.sort].stretches(key, is_sqlite=self.is_sqlite))
+        finest = stretches[-1]
+        for stretch in stretches:
+            if stretch is finest or not stretch.is_begun(finished, descending=rest.descending):
+                most = MOST_LOOKED_AT if self.selection.words else MOST_LOOKED_AT_OF_A_RANGE
+                if stretch is finest:
+                    most *= FINEST_SHARE
+                found = self._look(rest, stretch, most=most)
+                if found is not None:
+                    return stretch, found
+        walked = self._walk_bounded(rest, isqrt(TYPICAL_PAGE * self._table_rows))
+        if len(walked) == rest.limit:
+            return finest, walked
+        return finest, self._look(rest, finest, most=LARGEST_ID) or []
+
+    def _look(self, wanted: Slice, stretch: Stretch | None, *, most: int) -> Sequence[AnyRow] | None:
+        """The hits of a stretch, or of the whole order; None when they have ``most`` candidates or more."""
+        question = self._ask(stretch)
+        shape = replace(self._shape(wanted), trigrams=len(question.trigrams))
+        if stretch is not None:
+            has_low, has_end = stretch.low is not None, stretch.end is not None
+            shape = replace(shape, has_stretch=True, has_stretch_low=has_low, has_stretch_end=has_end)
+        rows = self._run(
+            statements.look(self.listing, shape),
+            **question.parameters,
+            most=most,
+            edge=wanted.edge,
+            offset=wanted.offset,
+            stretch=stretch,
+        )
+        if rows[0].candidates >= most:
+            return None
+        if stretch is None:
+            self.count = Count.capped(rows[0].total)
+        return [] if rows[0].id is None else rows
+
+    # --- the search's index ---
+
+    def _ask(self, stretch: Stretch | None = None) -> Question:
+        """For all candidates of the selection, or for those of a stretch."""
+        return Question(
+            trigrams=self._trigrams,
+            segments=self.shape.segments if self._is_marked else None,
+            months=self._months,
+            stretch=stretch.mark if stretch else None,
+        )
+
+    @cached_property
+    def _trigrams(self) -> tuple[str, ...]:
+        return choose_trigrams(self.selection.words, self._trigram_sizes, most=MOST_TRIGRAMS)
+
+    @property
+    @abstractmethod
+    def _trigram_sizes(self) -> Mapping[str, int]:
+        """How often those of the words occur, in any unit."""
+
+    @cached_property
+    def _months(self) -> tuple[str, ...] | None:
+        return months_of(self.listing, self.selection)
+
+    @cached_property
+    def _is_marked(self) -> bool:
+        """Whether the index is asked for the segments: where most rows are of them, to check is cheaper."""
+        if self.selection.segments is None:
+            return False
+        return self._totals is None or self._population * MARKED_SHARE <= self._table_rows
+
+    @property
+    def _search_index(self) -> SearchIndex:
+        if self.listing.search is None:
+            raise ValueError("this list has no search index")
+        return self.listing.search
+
+    def _count_search(self) -> Count:
+        if self._is_surely_many():
+            return Count.capped(MOST_COUNTED + 1)
+        question = self._ask()
+        shape = replace(self._shape(None), trigrams=len(question.trigrams))
+        return Count.capped(self._count(statements.count_search(self.listing, shape), **question.parameters))
+
+    @abstractmethod
+    def _is_surely_many(self) -> bool:
+        """Whether something cheaper than the hits proves that there are more than 10,000."""
+
     # --- sizes ---
 
-    def _count_hits(self, source: Source | None) -> Count:
-        statement = statements.count_hits(self.listing, self.shape, source)
-        return Count.capped(self._number(statement, most=MOST_COUNTED + 1))
+    def _count_all(self) -> Count:
+        return Count.capped(self._count(statements.count_hits(self.listing, self.shape)))
+
+    def _count(self, statement: AnySelect, **values: Any) -> int:
+        """What a counting statement counts, up to 10,001."""
+        return int(self._run(statement, most=MOST_COUNTED + 1, **values)[0][0])
 
     @cached_property
     def _number_in_range(self) -> int:
         """How many rows of the chosen segments lie in the range, up to 10,001."""
         if self._is_range_surely_many():
             return MOST_COUNTED + 1
-        statement = statements.count_hits(self.listing, replace(self.shape, words=0), "range")
-        return self._number(statement, most=MOST_COUNTED + 1)
+        shape = replace(self.shape, words=0)
+        return self._count(statements.count_hits(self.listing, shape, is_ranged=True))
 
     @cached_property
     def _are_owned_few(self) -> bool:
@@ -165,8 +288,7 @@ class Finder(ABC):
         if not self.selection.owners:
             return False
         shape = replace(self.shape, words=0, segments=None, range=None)
-        statement = statements.count_hits(self.listing, shape, None)
-        return self._number(statement, most=MOST_COUNTED + 1) <= MOST_COUNTED
+        return self._count(statements.count_hits(self.listing, shape)) <= MOST_COUNTED
 
     @cached_property
     def _totals(self) -> dict[str, int] | None:
@@ -193,21 +315,20 @@ class Finder(ABC):
 
     # --- running ---
 
-    def _shape(self, wanted: Slice) -> Shape:
+    def _shape(self, wanted: Slice | None) -> Shape:
+        shape = replace(self.shape, is_marked=self._is_marked, has_months=self._months is not None)
+        if wanted is None:
+            return shape
         return replace(
-            self.shape,
+            shape,
             sort=wanted.sort,
             descending=wanted.descending,
             has_edge=wanted.edge is not None,
             limit=wanted.limit,
         )
 
-    def _run(self, statement: AnySelect, **values: Any) -> Sequence[AnyRow]:
+    def _run(self, statement: Executable, **values: Any) -> Sequence[AnyRow]:
         return self.session.execute(statement, parameters(self.selection, **values)).all()
-
-    def _number(self, statement: AnySelect, *, most: int, **values: Any) -> int:
-        """What a counting statement counts, up to ``most``."""
-        return int(self._run(statement, most=most, **values)[0][0])
 
 
 def rounded(rows: int) -> int:

@@ -9,23 +9,43 @@ Names follow the table: ``users_search``, ``users_totals`` and triggers that beg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from webapp.listing.periods import month_mark, year_mark
+from webapp.listing.stretches import Order
 
 
-def search_table(table: str, *, text: str, segment: str, time: str) -> list[str]:
+def search_table(
+    table: str, *, text: str, segment: str, time: str, orders: Sequence[Order] = ()
+) -> list[str]:
     """SQLite: full text of ``table``, in trigrams, kept by triggers: the search column, and as marks of
-    three characters the segment and the year and the month of ``time``.
+    three characters the segment, the year and the month of ``time``, and the stretches of the orders.
 
     ``detail=none`` keeps which row has a trigram, not where: a third of the size; each hit is checked.
     """
     name = f"{table}_search"
-    columns = "search_text, segment, year, month"
+
+    def marks(row: str) -> dict[str, str]:
+        """The names of the columns, and what stands in each."""
+        moment = f"{row}.{time}"
+        found = {"search_text": f"{row}.{text}", "segment": f"{row}.{segment}"}
+        found |= {"year": year_mark(moment), "month": month_mark(moment)}
+        for order in orders:
+            known = (f"{time}_year", f"{time}_month")
+            found |= {name: mark for name, mark in order.sqlite_marks(row).items() if name not in known}
+        return found
+
+    columns = ", ".join(marks("new"))
 
     def values(row: str) -> str:
-        moment = f"{row}.{time}"
-        return f"{row}.{text}, {row}.{segment}, {year_mark(moment)}, {month_mark(moment)}"
+        return ", ".join(marks(row).values())
 
-    changed = " OR ".join(f"old.{column} <> new.{column}" for column in ("id", text, segment, time))
+    changed = " OR ".join(
+        [
+            *(f"old.{column} <> new.{column}" for column in ("id", text, segment, time)),
+            *(order.sqlite_changed("old", "new") for order in orders if order.column != time),
+        ]
+    )
     add = f"INSERT INTO {name} (rowid, {columns}) VALUES (new.id, {values('new')})"
     remove = f"INSERT INTO {name} ({name}, rowid, {columns}) VALUES ('delete', old.id, {values('old')})"
     return [

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, MetaData, String, Table
+from sqlalchemy import Column, ColumnElement, Index, MetaData, String, Table, text
 
 from webapp.extensions import BigId
 from webapp.listing.keyset import SortKey
+from webapp.listing.stretches import Order, TimeOrder
 
 SEGMENT_NAME = re.compile(r"#[a-z0-9]{2}")
 
@@ -40,12 +41,19 @@ class Segments:
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchIndex:
     """A ``searchable`` column with a trigram index: the full-text table ``name`` on SQLite, a GIN index on
-    Postgres (see ``webapp/listing/ddl.py``). ``time`` is what a range is about.
+    Postgres (see ``webapp/listing/ddl.py``). ``time`` is what a range is about; ``orders`` are the sorts that
+    the index knows the stretches of, that by ``time`` among them.
     """
 
     column: Column[str]
     name: str
     time: Column[datetime]
+    orders: Mapping[str, Order]
+
+    @property
+    def time_order(self) -> TimeOrder:
+        orders = (order for order in self.orders.values() if isinstance(order, TimeOrder))
+        return next(order for order in orders if order.column == self.time.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -89,6 +97,20 @@ class Selection:
         """The same for the same selection, on every worker; short enough for a cursor."""
         parts = (self.words, sorted(self.segments or ()), self.segments is None, self.range, self.owners)
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def search_index(name: str, column: Column[str], *, segment: Column[str], orders: Iterable[Order]) -> Index:
+    """Postgres: trigrams of a search column, and as marks the segment and the stretches of each order. On
+    SQLite there is a full-text table instead.
+    """
+    marks = [f"ARRAY[{segment.name}::text]", *(order.postgres_marks() for order in orders)]
+    return Index(
+        name,
+        column,
+        *(text(f"({array})") for array in marks),
+        postgresql_using="gin",
+        postgresql_ops={column.name: "gin_trgm_ops"},
+    ).ddl_if(dialect="postgresql")
 
 
 def totals_table(metadata: MetaData, of: str) -> Table:

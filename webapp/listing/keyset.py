@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, UnaryExpression, bindparam, tuple_
 
 LONGEST_CURSOR = 4_000
-LARGEST_ID = 2**63 - 1
+BEFORE_ALL_IDS, LARGEST_ID = -1, 2**63 - 1
 LARGEST_POSITION = 10**12
 
 

@@ -158,7 +158,11 @@ def _triggers(connection: Connection, listing: Listing) -> _Triggers:
     if on_sqlite and search is not None and segments is not None:
         drop += drop_search_table(table)
         make += search_table(
-            table, text=search.column.name, segment=segments.column.name, time=search.time.name
+            table,
+            text=search.column.name,
+            segment=segments.column.name,
+            time=search.time.name,
+            orders=list(search.orders.values()),
         )
     return _Triggers(drop, make)
 

@@ -6,39 +6,41 @@ then neither compiled anew here nor, on Postgres, planned anew there.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
-    Select,
+    LargeBinary,
+    Text,
     bindparam,
+    cast,
     column,
     func,
     literal_column,
     select,
     table,
     tablesample,
+    true,
     union_all,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.util import ClauseAdapter
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.sql.visitors import iterate
 
 from webapp.listing.definition import Listing, SearchIndex, Selection
 from webapp.listing.keyset import Edge, beyond, order_by
-from webapp.listing.periods import marks_inside, marks_touching
-from webapp.listing.search import SHORTEST_SUBSTRING, pattern_of
+from webapp.listing.search import pattern_of
+from webapp.listing.stretches import Stretch
 from webapp.listing.types import AnySelect
-
-Source = Literal["segments", "search", "range"]
 
 
 class holds(FunctionElement[bool]):
@@ -63,6 +65,10 @@ class unindexed(FunctionElement[Any]):
 
     inherit_cache = True
 
+    def __init__(self, hidden: ColumnElement[Any]) -> None:
+        super().__init__(hidden)
+        self.type = hidden.type
+
 
 @compiles(unindexed, "sqlite")
 def _unindexed_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
@@ -76,7 +82,9 @@ def _unindexed(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """All of a query but its values."""
+    """All of a query but its values. ``trigrams``, ``is_marked``, ``has_months`` and ``has_stretch`` say what
+    the search's index is asked for: parts of the words, the segments, the months of the range, a stretch.
+    """
 
     is_sqlite: bool
     words: int = 0
@@ -85,6 +93,12 @@ class Shape:
     range: str | None = None
     has_low: bool = False
     has_before: bool = False
+    trigrams: int = 0
+    is_marked: bool = False
+    has_months: bool = False
+    has_stretch: bool = False
+    has_stretch_low: bool = False
+    has_stretch_end: bool = False
     sort: str = ""
     descending: bool = False
     has_edge: bool = False
@@ -105,76 +119,25 @@ class Shape:
 
 
 def parameters(
-    selection: Selection, *, edge: Edge | None = None, offset: int = 0, **more: Any
+    selection: Selection,
+    *,
+    edge: Edge | None = None,
+    stretch: Stretch | None = None,
+    offset: int = 0,
+    **more: Any,
 ) -> dict[str, Any]:
     """The values for any statement of this module."""
     values: dict[str, Any] = {"offset": offset, **more}
-    patterns = [pattern_of(word) for word in selection.words]
-    if selection.words:
-        word = selection.words[0]
-        values |= {"word_low": word, "word_end": word[:-1] + _following(word[-1])}
-    for number, pattern in enumerate(patterns):
-        values |= {f"pattern_{number}": pattern, f"like_{number}": f"%{pattern}%"}
+    for number, pattern in enumerate(pattern_of(word) for word in selection.words):
+        values[f"pattern_{number}"] = pattern
     values |= {f"owner_{name}": value for name, value in selection.owners}
     if selection.range is not None:
         values |= {"low": selection.range.low, "before": selection.range.before}
     if edge is not None:
         values |= {"edge_key": edge.key, "edge_id": edge.id}
+    if stretch is not None:
+        values |= {"stretch_low": stretch.low, "stretch_end": stretch.end}
     return values
-
-
-def _following(character: str) -> str:
-    """The next character that can be stored; the last one follows itself, so that nothing lies between."""
-    code = min(ord(character) + 1, sys.maxunicode)
-    return chr(0xE000 if 0xD800 <= code < 0xE000 else code)  # noqa: PLR2004 - surrogates are no characters
-
-
-def match_text(listing: Listing, selection: Selection, *, is_inside: bool = False) -> str | None:
-    """The FTS5 query of the words, in the segments, in the months that the range touches.
-
-    ``is_inside``: in the months that lie wholly within the range; None when there is no such month.
-    """
-    terms = [f'"{trigram}"' for trigram in sorted(_trigrams(selection))] if selection.words else []
-    if selection.segments is not None:
-        terms.append(_any_of(sorted(selection.segments)))
-    where = selection.range
-    if where is not None and listing.sorts[where.sort].column is not _search(listing).time:
-        if is_inside:
-            return None  # the index knows the months of another time
-    elif where is not None:
-        marks = (marks_inside if is_inside else marks_touching)(where.low, where.before)
-        if not marks:
-            return None
-        terms.append(_any_of(marks))
-    return " AND ".join(terms)
-
-
-def count_trigrams(selection: Selection) -> int:
-    """How many the query of the words has."""
-    return len(_trigrams(selection))
-
-
-def _trigrams(selection: Selection) -> set[str]:
-    """Of one word those side by side that hold every letter: a third of them all says almost as much.
-
-    Of several words two of the first and one of each other: every one more is a list to go through.
-    """
-    first, *others = (_cover(pattern_of(word)) for word in selection.words)
-    if not others:
-        return set(first)
-    return {first[0], first[-1], *(cover[0] for cover in others)}
-
-
-def _cover(pattern: str) -> list[str]:
-    """Trigrams side by side that hold every letter."""
-    size = SHORTEST_SUBSTRING
-    starts = [*range(0, len(pattern) - size, size), len(pattern) - size]
-    return [pattern[start : start + size] for start in starts]
-
-
-def _any_of(marks: Sequence[str]) -> str:
-    """Spelled text holds no quote, and no sign of those that marks are made of."""
-    return "(" + " OR ".join(f'"{mark}"' for mark in marks) + ")"
 
 
 @lru_cache(maxsize=1_000)
@@ -187,18 +150,10 @@ def walk(listing: Listing, shape: Shape) -> AnySelect:
 @lru_cache(maxsize=1_000)
 def walk_bounded(listing: Listing, shape: Shape, most: int) -> AnySelect:
     """The same, but look at no more than ``most`` rows: it may find fewer than there are."""
-    seen, checks = _seen(listing, shape, most, [_search(listing).column.label("text")])
-    return _page_of(listing, shape, _first_of(shape, seen, [*checks, *_holds_words(shape, seen.text)]))
-
-
-@lru_cache(maxsize=1_000)
-def walk_candidates(listing: Listing, shape: Shape, most: int) -> AnySelect:
-    """SQLite: the same over ``most`` entries of the sort's index, of which only candidates are looked at."""
-    seen, checks = _seen(listing, shape, most, [])
-    row = listing.row_id.table.alias()
-    text = select(row.c[_search(listing).column.name]).where(row.c[listing.row_id.name] == seen.id)
-    candidates = select(_full_text(listing).c.rowid).where(_matches(listing))
-    checks = [seen.id.in_(candidates), *checks, *_holds_words(shape, text.scalar_subquery())]
+    texts: list[ColumnElement[Any]] = [_search(listing).column.label("text")] if shape.words else []
+    seen, checks = _seen(listing, shape, most, texts)
+    if shape.words:
+        checks += _holds_words(shape, seen.text)
     return _page_of(listing, shape, _first_of(shape, seen, checks))
 
 
@@ -212,7 +167,7 @@ def _seen(
     time = listing.sorts[shape.range].column
     columns = [listing.row_id.label("id"), time.label("time"), *columns]
     seen = _merge(listing, replace(every, range=None), columns).subquery().c
-    return seen, _bounds(shape, seen.time, time.type)
+    return seen, _bounds(seen.time, "low" if shape.has_low else None, "before" if shape.has_before else None)
 
 
 def _first_of(shape: Shape, seen: Any, checks: list[ColumnElement[bool]]) -> AnySelect:
@@ -230,84 +185,161 @@ def skip(listing: Listing, shape: Shape) -> AnySelect:
 
 
 @lru_cache(maxsize=1_000)
-def gather(listing: Listing, shape: Shape, source: Source) -> AnySelect:
-    """Find all hits by ``source``, then sort them and cut the page; ``total`` is how many there are."""
-    if source == "search" and shape.is_sqlite and begins_with_word(listing, shape):
-        return _cut(listing, shape, _hits_split(listing, shape))
-    return _cut(listing, shape, _hits(listing, shape, source, _key_columns(listing, shape)))
+def first(listing: Listing, shape: Shape) -> AnySelect:
+    """The first row from the edge on, by the index of the sort alone."""
+    row: AnySelect = _merge(listing, replace(shape, limit=1), [listing.row_id])
+    return row
 
 
 @lru_cache(maxsize=1_000)
-def gather_few(listing: Listing, shape: Shape) -> AnySelect:
-    """SQLite: the same by the search, if there are fewer than ``most`` candidates; else no row, and none was
-    looked at.
+def gather(listing: Listing, shape: Shape) -> AnySelect:
+    """Find all rows of the range in its index, then sort them and cut the page; ``total`` is how many there
+    are.
     """
-    candidate = _candidates(listing).cte("candidates").prefix_with("MATERIALIZED")
-    users = listing.row_id.table
-    hits = (
-        select(*_key_columns(listing, shape))
-        .join_from(candidate, users, listing.row_id == candidate.c.rowid)
-        .where(
-            select(func.count()).select_from(candidate).scalar_subquery() < bindparam("most"),
-            *_word_checks(listing, shape),
-            *_range_checks(listing, shape, is_indexed=False),
-        )
+    hit = (
+        _hits(listing, shape, _key_columns(listing, shape), is_ranged=True)
+        .cte("hits")
+        .prefix_with("MATERIALIZED")
     )
-    return _cut(listing, shape, hits)
+    total = select(func.count()).select_from(hit).scalar_subquery().label("total")
+    return _page_of(listing, shape, _cut(shape, hit)).add_columns(total)
 
 
-def begins_with_word(listing: Listing, shape: Shape) -> bool:
-    """Whether hits may be told by the beginning of their sort key."""
-    return shape.words == 1 and listing.sorts[shape.sort].type is str
+@lru_cache(maxsize=1_000)
+def look(listing: Listing, shape: Shape) -> AnySelect:
+    """Ask the search's index for its candidates; if they are fewer than ``most``, sort their hits and cut the
+    page.
+
+    Each row says how many ``candidates`` there are, up to ``most``, and how many hits in ``total``. Without a
+    hit there is a row of these numbers alone.
+    """
+    candidate = (
+        _candidates(listing, shape)
+        .limit(bindparam("most", type_=BigInteger))
+        .cte("candidates")
+        .prefix_with("MATERIALIZED")
+    )
+    number = select(func.count()).select_from(candidate).scalar_subquery()
+    hits = _checked(listing, shape, candidate, _key_columns(listing, shape)).where(
+        number < bindparam("most", type_=BigInteger)
+    )
+    hit = hits.cte("hits").prefix_with("MATERIALIZED")
+    total = select(func.count()).select_from(hit).scalar_subquery()
+    sizes = select(number.label("candidates"), total.label("total")).subquery()
+    found = _cut(shape, hit).subquery()
+    key, row = listing.sorts[shape.sort].column, listing.row_id
+    page = select(*listing.columns, key.label("sort_key"), sizes.c.candidates, sizes.c.total)
+    page = page.select_from(sizes.outerjoin(found, true()).outerjoin(row.table, row == found.c.id))
+    return page.order_by(*order_by(key, row, descending=shape.descending))
 
 
 def _key_columns(listing: Listing, shape: Shape) -> list[ColumnElement[Any]]:
     return [listing.row_id.label("id"), listing.sorts[shape.sort].column.label("sort_key")]
 
 
-def _cut(listing: Listing, shape: Shape, hits: Any) -> AnySelect:
-    hit = hits.cte("hits").prefix_with("MATERIALIZED")
+def _cut(shape: Shape, hit: Any) -> AnySelect:
     found = select(hit.c.id).order_by(*order_by(hit.c.sort_key, hit.c.id, descending=shape.descending))
     if shape.has_edge:
         found = found.where(beyond(hit.c.sort_key, hit.c.id, descending=shape.descending))
-    found = found.limit(shape.limit).offset(bindparam("offset"))
-    total = select(func.count()).select_from(hit).scalar_subquery().label("total")
-    return _page_of(listing, shape, found).add_columns(total)
+    return found.limit(shape.limit).offset(bindparam("offset"))
 
 
-def _hits_split(listing: Listing, shape: Shape) -> Any:
-    """All hits of one word: those whose sort key begins with it come from the sort's own index, where no
-    row is looked at. Of the many who are found by their first name that is nearly all.
+@lru_cache(maxsize=1_000)
+def count_search(listing: Listing, shape: Shape) -> AnySelect:
+    """How many hits the search has, up to ``most``."""
+    hits = _checked(listing, shape, _candidates(listing, shape).subquery(), [listing.row_id])
+    return select(func.count()).select_from(hits.limit(bindparam("most", type_=BigInteger)).subquery())
+
+
+@lru_cache(maxsize=1_000)
+def count_candidates(listing: Listing, shape: Shape) -> AnySelect:
+    """How many rows the search's index gives, up to ``most``."""
+    return select(func.count()).select_from(
+        _candidates(listing, shape).limit(bindparam("most", type_=BigInteger)).subquery()
+    )
+
+
+@lru_cache
+def trigram_sizes(listing: Listing) -> AnySelect:
+    """SQLite: how many pages the full text's list of each of the ``trigrams`` (as JSON) fills. FTS5 keeps the
+    first term of each page, for each part that its index is written in.
     """
-    begins = _begins(listing, shape).cte("begins").prefix_with("MATERIALIZED")
-    others = _hits(listing, shape, "search", _key_columns(listing, shape)).where(
-        _full_text(listing).c.rowid.not_in(select(begins.c.id))
-    )
-    return union_all(select(begins.c.id, begins.c.sort_key), others)
+    page = table(f"{_search(listing).name}_idx", *map(column, ("segid", "term", "pgno"))).c
+    asked = func.json_each(bindparam("trigrams")).table_valued("value", name="asked")
+    term = cast("0" + cast(asked.c.value, Text), LargeBinary)
+    part = select(func.min(page.segid).label("id")).cte("part", recursive=True)
+    following = select(func.min(page.segid)).where(page.segid > part.c.id).scalar_subquery()
+    part = part.union_all(select(following).where(part.c.id.is_not(None)))
+    numbers = select(page.pgno.op(">>")(1)).where(page.segid == part.c.id).limit(1).correlate(part, asked)
+    first = numbers.where(page.term <= term).order_by(page.term.desc()).scalar_subquery()
+    next_ = numbers.where(page.term > term).order_by(page.term).scalar_subquery()
+    pages = select(func.coalesce(func.sum(next_ - first), 0)).select_from(part).correlate(asked)
+    return select(asked.c.value.label("trigram"), pages.scalar_subquery().label("pages"))
 
 
-def _begins(listing: Listing, shape: Shape) -> AnySelect:
-    """The rows whose sort key begins with the word; it is the beginning of their text then, too."""
-    key = listing.sorts[shape.sort].column
-    statement = select(*_key_columns(listing, shape)).where(
-        key >= bindparam("word_low"),
-        key < bindparam("word_end"),
-        *_range_checks(listing, shape, is_indexed=False),
-    )
-    names = _merged_segments(listing, shape)
-    return statement if names is None else statement.where(_is_of(listing, names))
+def _candidates(listing: Listing, shape: Shape) -> AnySelect:
+    """What the search's index gives: on SQLite ids, on Postgres all that is needed of the rows."""
+    if shape.is_sqlite:
+        return select(_full_text(listing).c.rowid.label("id")).where(_matches(listing))
+    search = _search(listing)
+    asked: list[ColumnElement[bool]] = [
+        search.column.like(bindparam(f"like_{number}")) for number in range(shape.trigrams)
+    ]
+    if shape.is_marked:
+        asked.append(_overlaps(f"ARRAY[{_segment(listing).name}::text]", "marks_segments"))
+    if shape.has_months:
+        asked.append(_overlaps(search.time_order.postgres_marks(), "marks_months"))
+    if shape.has_stretch:
+        asked.append(_overlaps(search.orders[shape.sort].postgres_marks(), "marks_stretch"))
+    # Without the OFFSET other conditions would be moved in here, and other indexes be chosen for them.
+    return select(*_read_columns(listing, shape)).where(*asked).offset(literal_column("0"))
+
+
+def _overlaps(marks: str, name: str) -> ColumnElement[bool]:
+    return literal_column(f"({marks})").op("&&", is_comparison=True)(bindparam(name, type_=ARRAY(Text)))
+
+
+def _read_columns(listing: Listing, shape: Shape) -> list[Column[Any]]:
+    """What the checks and the sort read."""
+    read: list[ColumnElement[Any]] = [listing.row_id, *(listing.owners[name] for name in shape.owners)]
+    read += [listing.sorts[name].column for name in (shape.sort, shape.range) if name]
+    if shape.words:
+        read.append(_search(listing).column)
+    if shape.segments is not None:
+        read.append(_segment(listing))
+    found = (part for expression in read for part in iterate(expression) if isinstance(part, Column))
+    return list(dict.fromkeys(found))
+
+
+def _checked(listing: Listing, shape: Shape, candidate: Any, columns: list[ColumnElement[Any]]) -> AnySelect:
+    """The hits among the candidates."""
+    checks = [*_word_checks(listing, shape), *_owner_checks(listing, shape, is_indexed=False)]
+    checks += _range_checks(listing, shape, is_indexed=False)
+    if shape.segments is not None and not shape.is_marked:
+        checks.append(_is_of(listing, shape.segments, is_indexed=False))
+    if shape.has_stretch:
+        key = unindexed(listing.sorts[shape.sort].column)
+        checks += _bounds(
+            key,
+            "stretch_low" if shape.has_stretch_low else None,
+            "stretch_end" if shape.has_stretch_end else None,
+        )
+    if shape.is_sqlite:
+        return (
+            select(*columns)
+            .join_from(candidate, listing.row_id.table, listing.row_id == candidate.c.id)
+            .where(*checks)
+        )
+    here = ClauseAdapter(candidate)
+    return select(*map(here.traverse, columns)).where(*map(here.traverse, checks))
 
 
 @lru_cache(maxsize=1_000)
-def count_begins(listing: Listing, shape: Shape) -> AnySelect:
-    """How many rows' sort key begins with the word, up to ``most``."""
-    return select(func.count()).select_from(_begins(listing, shape).limit(bindparam("most")).subquery())
-
-
-@lru_cache(maxsize=1_000)
-def count_hits(listing: Listing, shape: Shape, source: Source | None) -> AnySelect:
-    """How many there are, up to ``most``."""
-    hits = _hits(listing, shape, source, [listing.row_id]).limit(bindparam("most"))
+def count_hits(listing: Listing, shape: Shape, *, is_ranged: bool = False) -> AnySelect:
+    """How many rows fit, up to ``most``; see _hits()."""
+    hits = _hits(listing, shape, [listing.row_id], is_ranged=is_ranged).limit(
+        bindparam("most", type_=BigInteger)
+    )
     return select(func.count()).select_from(hits.subquery())
 
 
@@ -332,36 +364,25 @@ def count_in_scan(listing: Listing, shape: Shape) -> AnySelect:
     checks += _owner_checks(listing, shape)
     if shape.segments is not None:
         checks.append(_is_of(listing, shape.segments))
-    fitting = select(lying.c[0]).where(*map(here.traverse, checks)).limit(bindparam("most"))
+    fitting = select(lying.c[0]).where(*map(here.traverse, checks)).limit(bindparam("most", type_=BigInteger))
     return select(func.count()).select_from(fitting.subquery())
 
 
 @lru_cache(maxsize=1_000)
-def count_candidates(listing: Listing) -> AnySelect:
-    """SQLite: how many rows have every trigram, up to ``most``; no row is looked at."""
-    return select(func.count()).select_from(_candidates(listing).subquery())
-
-
-def _candidates(listing: Listing) -> Select[int]:
-    return select(_full_text(listing).c.rowid).where(_matches(listing)).limit(bindparam("most"))
-
-
-@lru_cache(maxsize=1_000)
 def sample(listing: Listing, shape: Shape) -> AnySelect:
-    """Postgres: of ``percent`` of the table's blocks, how many rows there are, match the words, and fit."""
+    """Postgres: of ``percent`` of the table's blocks, how many rows there are, how many fit, and how many
+    have each of the trigrams.
+    """
     blocks = tablesample(listing.row_id.table, func.system(bindparam("percent")), name="sampled")
     here = ClauseAdapter(blocks)
-    words = [here.traverse(check) for check in _word_checks(listing, shape)]
-    ranges = [here.traverse(check) for check in _range_checks(listing, shape, is_indexed=True)]
-    parts = [here.traverse(check) for check in _owner_checks(listing, shape)]
+    checks = [*_word_checks(listing, shape), *_range_checks(listing, shape, is_indexed=True)]
+    checks += _owner_checks(listing, shape)
     if shape.segments is not None:
-        parts.append(here.traverse(_is_of(listing, shape.segments)))
-    return select(
-        func.count().label("rows"),
-        func.count().filter(*words).label("searched"),
-        func.count().filter(*ranges).label("ranged"),
-        func.count().filter(*words, *ranges, *parts).label("fitting"),
-    ).select_from(blocks)
+        checks.append(_is_of(listing, shape.segments))
+    fitting = func.count().filter(*map(here.traverse, checks))
+    trigrams = (holds(_search(listing).column, bindparam(f"trigram_{n}")) for n in range(shape.trigrams))
+    counts = [func.count().filter(here.traverse(check)) for check in trigrams]
+    return select(func.count(), fitting, *counts).select_from(blocks)
 
 
 def _merge(
@@ -397,26 +418,18 @@ def _merge(
 
 
 def _hits(
-    listing: Listing, shape: Shape, source: Source | None, columns: list[ColumnElement[Any]]
+    listing: Listing, shape: Shape, columns: list[ColumnElement[Any]], *, is_ranged: bool = False
 ) -> AnySelect:
-    """All rows that fit, by whichever index ``source`` names."""
-    statement = select(*columns)
-    by_search = source == "search"
-    if by_search and shape.is_sqlite:
-        full_text = _full_text(listing)
-        statement = statement.join_from(
-            full_text, listing.row_id.table, listing.row_id == full_text.c.rowid
-        ).where(_matches(listing), *_word_checks(listing, shape))
-    elif by_search:
-        column_ = _search(listing).column
-        statement = statement.where(*(column_.like(bindparam(f"like_{n}")) for n in range(shape.words)))
-    else:
-        statement = statement.where(*_word_checks(listing, shape))
-    statement = statement.where(*_owner_checks(listing, shape, is_indexed=source is None))
-    names = _merged_segments(listing, shape) if source == "range" else shape.segments
-    if names is not None and not (by_search and shape.is_sqlite):  # there the match has named them
-        statement = statement.where(_is_of(listing, names, is_indexed=not shape.owners))
-    return statement.where(*_range_checks(listing, shape, is_indexed=source == "range"))
+    """All rows that fit, by the index of an owner or segment, or of the range."""
+    names = _merged_segments(listing, shape) if is_ranged else shape.segments
+    statement = select(*columns).where(
+        *_word_checks(listing, shape),
+        *_owner_checks(listing, shape, is_indexed=not is_ranged),
+        *_range_checks(listing, shape, is_indexed=is_ranged),
+    )
+    return (
+        statement if names is None else statement.where(_is_of(listing, names, is_indexed=not shape.owners))
+    )
 
 
 def _page_of(listing: Listing, shape: Shape, found: AnySelect) -> AnySelect:
@@ -437,15 +450,17 @@ def _range_checks(listing: Listing, shape: Shape, *, is_indexed: bool) -> list[C
     if shape.range is None:
         return []
     key = listing.sorts[shape.range].column
-    return _bounds(shape, key if is_indexed else unindexed(key), key.type)
+    low, before = "low" if shape.has_low else None, "before" if shape.has_before else None
+    return _bounds(key if is_indexed else unindexed(key), low, before)
 
 
-def _bounds(shape: Shape, key: ColumnElement[Any], of_type: TypeEngine[Any]) -> list[ColumnElement[bool]]:
+def _bounds(key: ColumnElement[Any], low: str | None, before: str | None) -> list[ColumnElement[bool]]:
+    """That the key lies in [low, before): each the name of a parameter, or None."""
     bounds = []
-    if shape.has_low:
-        bounds.append(key >= bindparam("low", type_=of_type))
-    if shape.has_before:
-        bounds.append(key < bindparam("before", type_=of_type))
+    if low is not None:
+        bounds.append(key >= bindparam(low, type_=key.type))
+    if before is not None:
+        bounds.append(key < bindparam(before, type_=key.type))
     return bounds
 
 

@@ -21,8 +21,10 @@ from sqlalchemy.orm import Mapped, Unmapped, mapped_column, unmapped_column, val
 from webapp.access.permissions import Role
 from webapp.errors import N_
 from webapp.extensions import Base, BigId, FoldedText, Generated, UtcDateTime, table_of, utc_now
-from webapp.listing.definition import totals_table
+from webapp.listing.definition import search_index, totals_table
+from webapp.listing.periods import Signs
 from webapp.listing.search import fold, searchable
+from webapp.listing.stretches import Order, TextOrder, TimeOrder
 from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, email_key
 
 # Text with a CHECK of our own: adding a role is then a plain migration on both databases.
@@ -162,12 +164,14 @@ Index(
     *(_c.name_key, _c.email_key, _c.last_sign_in_at),
 )
 Index("ix_users_by_last_sign_in", _c.segment, func.coalesce(_c.last_sign_in_at, NEVER), _c.id, _c.created_at)
-Index(
-    "ix_users_search",
-    _c.search_text,
-    postgresql_using="gin",
-    postgresql_ops={"search_text": "gin_trgm_ops"},
-).ddl_if(dialect="postgresql")  # SQLite has the table users_search instead
+# How the search's index cuts the order of each sort.
+ORDERS: dict[str, Order] = {
+    "name": TextOrder("name_key", 0),
+    "email": TextOrder("email_key", 1),
+    "created_at": TimeOrder("created_at", has_days=True),
+    "last_sign_in_at": TimeOrder("last_sign_in_at", Signs("[", "]", "^")),
+}
+search_index("ix_users_search", _c.search_text, segment=_c.segment, orders=ORDERS.values())
 Index("ix_trash_by_deleted_at", TRASH.c.deleted_at, TRASH.c.user_id)
 # Asked at every change of a role: who else could still let the others in.
 _IS_ADMINISTRATOR = text("role = 'administrator'")

@@ -14,7 +14,17 @@ from webapp.errors import N_, NotFound
 from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.totals import read_totals
-from webapp.users.models import NEVER, ROLE_LETTERS, STATUS_LETTERS, TOTALS, TRASH, USERS, User, segment_of
+from webapp.users.models import (
+    NEVER,
+    ORDERS,
+    ROLE_LETTERS,
+    STATUS_LETTERS,
+    TOTALS,
+    TRASH,
+    USERS,
+    User,
+    segment_of,
+)
 from webapp.users.rules import email_key
 
 # The list works on columns, not on entities: building 50 User objects costs more than the query.
@@ -43,7 +53,7 @@ LISTING = Listing(
     row_id=_users.id,
     sorts=SORTS,
     segments=PARTS,
-    search=SearchIndex(_users.search_text, "users_search", _users.created_at),
+    search=SearchIndex(_users.search_text, "users_search", _users.created_at, ORDERS),
 )
 
 

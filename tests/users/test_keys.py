@@ -1,0 +1,54 @@
+"""Keys that the present rules would not make are noticed, and made anew."""
+
+from __future__ import annotations
+
+from flask import Flask
+from sqlalchemy import select, update
+
+from tests.cli.test_database import run
+from webapp.db import atomic, get_session
+from webapp.listing.page import PageRequest, paginate
+from webapp.users.keys import count_wrong_keys, mend_keys
+from webapp.users.models import USERS, User
+from webapp.users.queries import LISTING, select_users
+from webapp.users.services import insert_users
+
+
+@atomic
+def spoil() -> None:
+    get_session().execute(update(USERS).where(USERS.c.id == 2).values(search_text="  somebody", name_key="z"))
+
+
+def names_found(word: str) -> list[str]:
+    page = paginate(get_session(), LISTING, select_users(words=(word,)), PageRequest(sort="name"))
+    get_session().rollback()
+    return [row.full_name for row in page.rows]
+
+
+def test_a_wrong_key_is_counted_and_mended(file_app: Flask) -> None:
+    with file_app.app_context():
+        insert_users([{"full_name": f"Ann {n}", "email": f"ann{n}@x.example"} for n in range(1, 5)])
+        assert count_wrong_keys() == 0
+        versions = get_session().scalars(select(User.version)).all()
+        spoil()
+        assert count_wrong_keys() == 1
+        assert len(names_found("ann")) == 3
+        assert mend_keys() == 1
+        assert (count_wrong_keys(), mend_keys()) == (0, 0)
+        assert names_found("ann") == ["Ann 1", "Ann 2", "Ann 3", "Ann 4"]
+        assert get_session().scalars(select(User.version)).all() == versions  # nobody edited anything
+        get_session().rollback()
+
+
+def test_without_users_there_is_nothing_wrong(file_app: Flask) -> None:
+    with file_app.app_context():
+        assert (count_wrong_keys(), mend_keys()) == (0, 0)
+
+
+def test_the_doctor_names_the_remedy(file_app: Flask) -> None:
+    with file_app.app_context():
+        insert_users([{"full_name": f"Ann {n}", "email": f"ann{n}@x.example"} for n in range(1, 5)])
+        spoil()
+    assert "1 are not found by their name and e-mail" in run(file_app, "doctor").output
+    assert run(file_app, "reindex").exit_code == 0
+    assert "are not found" not in run(file_app, "doctor").output
