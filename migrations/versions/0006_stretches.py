@@ -10,7 +10,7 @@ from webapp.listing.periods import Signs
 from webapp.listing.stretches import Order, TextOrder, TimeOrder
 
 revision: str = "0006"
-down_revision: str | None = "0003"
+down_revision: str | None = "0005"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -47,6 +47,7 @@ FILES: dict[str, frozenset[str]] = {
         "throttle": "models rules",
         "presence": "models queries",
         "services": "rules passwords models queries throttle trash changes many presence",
+        "keys": "models queries",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
@@ -73,7 +74,7 @@ FILES: dict[str, frozenset[str]] = {
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes"),
+        *("many", "many_trash", "changes", "keys"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

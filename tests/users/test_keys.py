@@ -6,12 +6,12 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from tests.cli.test_database import run
+from tests.conftest import insert_users
 from webapp.db import atomic, get_session
 from webapp.listing.page import PageRequest, paginate
 from webapp.users.keys import count_wrong_keys, mend_keys
 from webapp.users.models import USERS, User
 from webapp.users.queries import LISTING, select_users
-from webapp.users.services import insert_users
 
 
 @atomic
@@ -28,6 +28,7 @@ def names_found(word: str) -> list[str]:
 def test_a_wrong_key_is_counted_and_mended(file_app: Flask) -> None:
     with file_app.app_context():
         insert_users([{"full_name": f"Ann {n}", "email": f"ann{n}@x.example"} for n in range(1, 5)])
+        get_session().commit()
         assert count_wrong_keys() == 0
         versions = get_session().scalars(select(User.version)).all()
         spoil()
@@ -48,6 +49,7 @@ def test_without_users_there_is_nothing_wrong(file_app: Flask) -> None:
 def test_the_doctor_names_the_remedy(file_app: Flask) -> None:
     with file_app.app_context():
         insert_users([{"full_name": f"Ann {n}", "email": f"ann{n}@x.example"} for n in range(1, 5)])
+        get_session().commit()
         spoil()
     assert "1 are not found by their name and e-mail" in run(file_app, "doctor").output
     assert run(file_app, "reindex").exit_code == 0

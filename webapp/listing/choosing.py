@@ -82,11 +82,10 @@ class Finder(ABC):
         """Of all the rows, in no order; of more than ``most`` so many."""
         if self._is_void:
             return []
-        source: Source | None = "range" if self.selection.range is not None else None
-        if self.selection.words:
-            source = "search"
-        statement = statements.row_ids(self.listing, self.shape, source)
-        return [int(row[0]) for row in self._run(statement, most=most)]
+        question = self._ask() if self.selection.words else Question()
+        shape = replace(self._shape(None), trigrams=len(question.trigrams))
+        statement = statements.row_ids(self.listing, shape)
+        return [int(row[0]) for row in self._run(statement, most=most, **question.parameters)]
 
     @cached_property
     def count(self) -> Count:

@@ -344,9 +344,13 @@ def count_hits(listing: Listing, shape: Shape, *, is_ranged: bool = False) -> An
 
 
 @lru_cache(maxsize=1_000)
-def row_ids(listing: Listing, shape: Shape, source: Source | None) -> AnySelect:
-    """The ids of all of them, in no order, up to ``most``."""
-    return _hits(listing, shape, source, [listing.row_id]).limit(bindparam("most"))
+def row_ids(listing: Listing, shape: Shape) -> AnySelect:
+    """The ids of all that fit, in no order, up to ``most``."""
+    if shape.words:
+        hits = _checked(listing, shape, _candidates(listing, shape).subquery(), [listing.row_id])
+    else:
+        hits = _hits(listing, shape, [listing.row_id], is_ranged=shape.range is not None)
+    return hits.limit(bindparam("most", type_=BigInteger))
 
 
 @lru_cache(maxsize=1_000)
