@@ -17,6 +17,8 @@ from webapp.listing.search import SHORTEST_SUBSTRING, pattern_of
 from webapp.listing.types import AnyRow
 
 ROWS_OF_A_PAGE = 4_000  # of a list in the full text
+# Somewhat more than are counted are gathered all the same: to descend and to count costs more.
+MOST_GATHERED = 15_000
 
 
 class SQLiteFinder(Finder):
@@ -25,7 +27,7 @@ class SQLiteFinder(Finder):
     is_sqlite: ClassVar[bool] = True
 
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
-        found = self._look(wanted, None, most=MOST_COUNTED + 1)
+        found = self._look(wanted, None, most=MOST_GATHERED + 1)
         return self._descend(wanted) if found is None else found
 
     def _is_surely_many(self) -> bool:
