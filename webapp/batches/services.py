@@ -200,7 +200,7 @@ class Preview:
 
 def examine(batch: Batch, *, actor: Actor) -> Preview:
     """Nothing is written. Raises Invalid when the action's value is missing, Forbidden, Conflict."""
-    administrators = set(find_administrators())
+    administrators = set(find_administrators(changing=batch.total))
     preview = Preview()
     reasons: dict[str, Refused] = {}
     changing: list[int] = []

@@ -105,7 +105,7 @@ def change_many(
     ``facts`` stand in each entry; ``undoes`` says which entry is undone of whom. All lock the administrators
     first and then the rest by their ids, whatever the change, so that two of these cannot wait crosswise.
     """
-    administrators = set(lock_administrators())
+    administrators = set(lock_administrators(changing=len(user_ids)))
     planned, refused = judge(change, user_ids, actor=actor, administrators=administrators, is_locking=True)
     happenings = [
         happening._replace(facts={**happening.facts, **facts}, undoes_id=(undoes or {}).get(person.id))

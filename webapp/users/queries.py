@@ -158,18 +158,24 @@ def has_administrator() -> bool:
     return get_session().scalar(select(_able_administrators().exists())) or False
 
 
-def find_administrators() -> frozenset[int]:
-    """The ids of all administrators who could sign in."""
-    return frozenset(get_session().scalars(_able_administrators()))
-
-
-def lock_administrators() -> frozenset[int]:
-    """The ids of all administrators who could sign in, locked in id order until the transaction ends.
-
-    Two who demote each other at the same moment thus go one after the other, without a deadlock,
-    as long as this lock is taken before any other row's.
+def find_administrators(*, changing: int = 1) -> frozenset[int]:
+    """The ids of administrators who could sign in: of all, or of one more than are ``changing``, which tells
+    as well whether somebody remains.
     """
-    return frozenset(get_session().scalars(_able_administrators().order_by(User.id).with_for_update()))
+    return frozenset(get_session().scalars(_first_administrators(changing)))
+
+
+def lock_administrators(*, changing: int = 1) -> frozenset[int]:
+    """The same, locked in id order until the transaction ends.
+
+    Two who demote each other at the same moment thus go one after the other, without a deadlock, as long as
+    this lock is taken before any other row's: they meet at the first one. There may be thousands.
+    """
+    return frozenset(get_session().scalars(_first_administrators(changing).with_for_update()))
+
+
+def _first_administrators(changing: int) -> Select[int]:
+    return _able_administrators().order_by(User.id).limit(changing + 1)
 
 
 def _able_administrators() -> Select[int]:

@@ -147,7 +147,7 @@ def activation(person: User | Person, actor: Actor) -> dict[str, Any]:
 
 
 def deactivation(person: User | Person, actor: Actor, administrators: Set[int]) -> dict[str, Any]:
-    """``administrators``: the ids of all who could sign in."""
+    """``administrators``: see lock_administrators()."""
     actor.require(Permission.USERS_SET_STATUS, on=person.role)
     if not person.is_active:
         return {}
