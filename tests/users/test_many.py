@@ -485,7 +485,7 @@ def make_of(wanted: Change, user_ids: Iterable[int]) -> Callable[[], object]:
 def test_two_over_the_same_rows_go_one_after_the_other(file_app: Flask) -> None:
     """None waits crosswise, whatever the order in which they were given and whatever is changed."""
     ids = settle_crowd(file_app, 60)
-    roles = [Role.ADMINISTRATOR, Role.SUPPORT]
+    roles = [Role.AUDITOR, Role.SUPPORT]
     outcomes = race(
         file_app,
         make_of(Deactivation(), ids),
