@@ -121,7 +121,8 @@ class Finder(ABC):
         where = self.selection.range
         if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
-        if self._number_in_range <= MOST_COUNTED:
+        number = self._number_in_range
+        if number <= MOST_COUNTED and number**2 <= TYPICAL_PAGE * self._population:
             return self._gather(wanted)
         return self._descend(wanted, skim=LONGEST_SKIM)  # which reads the sort's index alone
 
@@ -157,10 +158,13 @@ class Finder(ABC):
         """
         rows: list[AnyRow] = []
         end, place, finished = wanted.offset + wanted.limit, wanted.edge, None
-        while len(rows) < end and (key := self._find_key(wanted, place)) is not None:
+        while len(rows) < end:
             rest = replace(wanted, edge=place, offset=0, limit=end - len(rows))
             if skim and len(walked := self._walk_bounded(rest, skim)) == rest.limit:
                 rows += walked
+                break
+            key = self._find_key(wanted, place)
+            if key is None:
                 break
             stretch, found = self._look_around(key, rest, finished)
             rows += found
