@@ -316,9 +316,21 @@ def test_who_is_meant_is_added_and_the_question_answered(app: Flask, make_user: 
     batch_id = from_list(app, [bob], ambiguous=unclear, unclear=2, not_found=["x"], missing=1)
     left = choose(app, batch_id, [anns[1]])
     assert (left.ambiguous, left.unclear, left.not_found, left.missing) == (unclear[1:], 1, ["x"], 1)
-    assert list(outcomes(app, batch_id)) == [anns[1], bob], "in the order of the ids"
+    assert list(outcomes(app, batch_id)) == [bob, anns[1]], "after those who were found at once"
     assert choose(app, batch_id, [anns[1]]).unclear == 1
-    assert list(outcomes(app, batch_id)) == [anns[1], bob], "nobody twice"
+    assert list(outcomes(app, batch_id)) == [bob, anns[1]], "nobody twice"
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7])
+def test_very_many_are_written_in_parts(
+    app: Flask, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(services, "WRITTEN_AT_ONCE", at_once)
+    ids = [make_user().id for _ in range(7)]
+    batch_id = draft(app, reversed(ids), Action.DEACTIVATE)
+    assert list(outcomes(app, batch_id)) == ids
+    finish(app, batch_id)
+    assert results(app, batch_id) == ["done"] * 7
 
 
 def test_a_list_of_namesakes_alone_waits_for_the_answer(app: Flask, make_user: MakeUser) -> None:

@@ -43,7 +43,7 @@ class Batch(Base):
 
 
 class BatchRow(Base):
-    """One user of a batch, at ``position`` from 1 on in the order of the ids.
+    """One user of a batch, at ``position`` from 1 on.
 
     ``outcome`` is None until it is his turn. ``entry_id`` is the change in the history, ``undoes_entry_id``
     the one that is to be undone; ``reason`` is a refusal as JSON: the message and its parameters.

@@ -59,10 +59,10 @@ from webapp.users.queries import Person, find_administrators, list_people, list_
 DRAFTS_KEPT = timedelta(days=1)
 UNRESOLVED_KEPT = timedelta(days=30)
 SAMPLE = 10
+WRITTEN_AT_ONCE = 25_000
 NAMES_OF_REFUSED = 5
 
 
-@atomic
 def create_batch(
     user_ids: Collection[int],
     *,
@@ -84,26 +84,39 @@ def create_batch(
     chosen = clean_action(action, source) if action else None
     if chosen:
         actor.require(PERMISSIONS[chosen])
-    _sweep()
     batch = Batch(
         creator_id=actor.user_id,
         source=source.value,
         action=chosen.value if chosen else None,
         unresolved=resolution.to_json() if resolution else "",
     )
-    session = get_session()
-    session.add(batch)
-    session.flush()
-    _append(batch, user_ids)
-    session.flush()
+    ordered = sorted(user_ids)
+    _begin(batch, ordered[:WRITTEN_AT_ONCE])
+    for start in range(WRITTEN_AT_ONCE, len(ordered), WRITTEN_AT_ONCE):
+        _go_on_choosing(batch, ordered[start : start + WRITTEN_AT_ONCE])
     return batch
 
 
+@atomic
+def _begin(batch: Batch, user_ids: Sequence[int]) -> None:
+    _sweep()
+    batch.total = 0
+    get_session().add(batch)
+    get_session().flush()
+    _append(batch, user_ids)
+    get_session().flush()
+
+
+@atomic
+def _go_on_choosing(batch: Batch, user_ids: Sequence[int]) -> None:
+    """On SQLite nobody else writes while a hundred thousand rows are: so they are written in parts."""
+    _append(_lock(batch), user_ids)
+
+
 def _append(batch: Batch, user_ids: Iterable[int]) -> None:
-    """In the order of the ids, in which the rows are locked later on."""
-    rows = [(batch.id, position, user_id) for position, user_id in enumerate(sorted(user_ids), 1)]
+    rows = [(batch.id, position, user_id) for position, user_id in enumerate(user_ids, batch.total + 1)]
     load_rows(get_session(), ROWS, ("batch_id", "position", "user_id"), rows)
-    batch.total = len(rows)
+    batch.total += len(rows)
 
 
 def _possible(user_ids: Iterable[int]) -> set[int]:
@@ -150,8 +163,7 @@ def choose_namesakes(batch: Batch, *, user_ids: Collection[int], actor: Actor) -
     present = set(get_session().scalars(select(ROWS.c.user_id).where(ROWS.c.batch_id == batch.id)))
     if len(present | meant.keys()) > MOST_ROWS:
         raise Invalid(N_("At most %(most)s users at once. Narrow the filters."), most=MOST_ROWS)
-    get_session().execute(delete(ROWS).where(ROWS.c.batch_id == batch.id))
-    _append(batch, present | meant.keys())
+    _append(batch, sorted(meant.keys() - present))
     left = [item for item in resolution.ambiguous if item.key not in meant.values()]
     resolution.unclear -= len(resolution.ambiguous) - len(left)
     resolution.ambiguous = left
@@ -217,7 +229,7 @@ def examine(batch: Batch, *, actor: Actor) -> Preview:
         preview.same += len(rows) - len(planned) - len(refused)
         _collect(reasons, refused)
     preview.changing = len(changing)
-    preview.seen = _digest_of_what(batch) + digest_of(changing)
+    preview.seen = _digest_of_what(batch) + digest_of(sorted(changing))
     preview.refused = sorted(reasons.values(), key=lambda item: -item.number)
     return preview
 
@@ -275,7 +287,7 @@ def _run_at_once(batch: Batch, *, seen: str, actor: Actor) -> None:
     actor.require(change.permission)
     outcomes = _change_rows(batch, rows, change, undoes, actor)
     changed = [row.user_id for row in rows if outcomes[row.user_id].entry_id is not None]
-    if _digest_of_what(batch) + digest_of(changed) != seen:
+    if _digest_of_what(batch) + digest_of(sorted(changed)) != seen:
         raise Stale(CHANGED_MEANWHILE)
     _finish(batch)
 
