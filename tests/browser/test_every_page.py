@@ -277,8 +277,9 @@ def choose_many(visit: Visit, button: str) -> None:
     visit.open("/batches/paste")
     visit.label("E-mail addresses, names or ids").fill(f"{visit.person.id} {same.id} {visit.admin.id}")
     visit.click("Look them up")
-    if button:
-        visit.click(button)
+    expect(visit.page.get_by_role("heading", level=1)).to_have_text("3 users chosen")
+    visit.click(button)
+    expect(visit.page.get_by_role("heading", level=1)).not_to_have_text("3 users chosen")
 
 
 @sight("batches.list_batches", "Bulk changes")
