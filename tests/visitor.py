@@ -38,8 +38,8 @@ class Visitor:
         return self.post_raw(path, {**(data or {}), "csrf_token": self.csrf_token()}, **options)
 
     def post_raw(self, path: str, data: Any = None, **options: Any) -> TestResponse:
-        """Send exactly this."""
-        return self.client.post(path, data=data, **options)
+        """Send exactly this, and read the whole answer."""
+        return self.client.post(path, data=data, **{"buffered": True, **options})
 
     def csrf_token(self) -> str:
         """What a form of this browser would carry."""

@@ -28,6 +28,7 @@ HOLDERS: dict[Permission, set[Role]] = {
     Permission.USERS_PASSWORD_LINK: {Role.SUPPORT, Role.ADMINISTRATOR},
     Permission.USERS_SET_ROLE: {Role.ADMINISTRATOR},
     Permission.USERS_DELETE: {Role.ADMINISTRATOR},
+    Permission.USERS_EXPORT: {Role.ADMINISTRATOR},
 }
 
 

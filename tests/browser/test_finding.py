@@ -128,3 +128,14 @@ def test_names_of_every_script_are_shown_in_their_own_direction(desk: Desk, page
         expect(link).to_have_css("direction", direction)
     page.locator(f"#u{users['דוד כהן Xscript'].id} a").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("דוד כהן Xscript")
+
+
+def test_what_is_typed_is_what_is_exported(desk: Desk, page: Page) -> None:
+    desk.make_user(full_name="Exporta Nowhere", email="exporta@example.org")
+    page.goto("/users/")
+    page.get_by_role("searchbox").fill("exporta")
+    expect(page.locator("#count")).to_have_text("1")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    assert "exporta@example.org" in download.value.path().read_text(encoding="utf-8-sig")
+    assert len(download.value.path().read_text(encoding="utf-8-sig").splitlines()) == 2

@@ -31,11 +31,12 @@ from webapp.history.queries import get_story
 from webapp.history.rules import Kind
 from webapp.notes import services as notes
 from webapp.notes.models import Note
+from webapp.users import export, trash, undoing
 from webapp.users import services as users
-from webapp.users import trash, undoing
 from webapp.users.many import Deactivation, change_many
 from webapp.users.models import Trashed, User, derive_keys
 from webapp.users.passwords import hash_password
+from webapp.users.queries import select_users
 
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
 STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
@@ -283,6 +284,7 @@ TRASH = (
         kept=frozenset({"trash", "entries", "entries_search", "lanes"}),
     ),
     Change(trash.erase_user, put, lambda user: trash.erase_user(user, actor=DESK), entries=2),
+    Change(export.note_export, nobody, lambda _: export.note_export(select_users(), filters={}, actor=DESK)),
 )
 
 # How there comes to be an entry of each kind that can be undone.

@@ -48,6 +48,7 @@ FILES: dict[str, frozenset[str]] = {
         "presence": "models queries",
         "services": "rules passwords models queries throttle trash changes many presence",
         "keys": "models queries",
+        "export": "rules queries services",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
@@ -64,7 +65,7 @@ FILES: dict[str, frozenset[str]] = {
         "browser": "services queries rules",
         "refusals": "browser forms rules",
         "views": "forms services queries models rules urls table comparison browser refusals"
-        " trash undoing timeline obstacles runner wording presence",
+        " trash undoing timeline obstacles runner wording presence export",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
         "__init__": "rules services views trash trash_views presence_views undoing browser refusals",
@@ -74,7 +75,7 @@ FILES: dict[str, frozenset[str]] = {
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys"),
+        *("many", "many_trash", "changes", "keys", "export"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

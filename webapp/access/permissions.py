@@ -17,6 +17,7 @@ class Permission(StrEnum):
     USERS_SET_STATUS = "users.set_status"
     USERS_SET_ROLE = "users.set_role"
     USERS_DELETE = "users.delete"
+    USERS_EXPORT = "users.export"
     USERS_PASSWORD_LINK = "users.password_link"  # noqa: S105 - a permission's name
 
 

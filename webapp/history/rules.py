@@ -43,6 +43,7 @@ class Kind(StrEnum):
     NOTE_ADDED = "note_added"
     NOTE_EDITED = "note_edited"
     NOTE_DELETED = "note_deleted"
+    EXPORTED = "exported"
 
 
 KIND_LABELS: dict[Kind, str] = {
@@ -66,6 +67,7 @@ KIND_LABELS: dict[Kind, str] = {
     Kind.NOTE_ADDED: N_("added a note"),
     Kind.NOTE_EDITED: N_("edited a note"),
     Kind.NOTE_DELETED: N_("deleted a note"),
+    Kind.EXPORTED: N_("exported"),
 }
 FIELD_LABELS = {
     "full_name": N_("Full name"),
@@ -82,7 +84,7 @@ DOOR_LABELS: dict[Door, str] = {
     Door.API: N_("API"),
     Door.IMPORT: N_("import"),
 }
-KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrst", strict=True))
+KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstu", strict=True))
 DOOR_LETTERS: dict[Door, str] = dict(zip(Door, "pcai", strict=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from webapp.errors import N_
 from webapp.history.queries import Story, find_undone
 from webapp.history.rules import DOOR_LABELS, FIELD_LABELS, KIND_LABELS, Kind
 from webapp.web.language import gettext
+from webapp.web.times import format_number
 
 REASONS = {
     "unknown": N_("there is no such account"),
@@ -109,8 +110,14 @@ def _note(story: Story) -> str:
     if "reason" in story.facts:
         return gettext(REASONS.get(str(story.facts["reason"]), ""))
     if "count" in story.facts:
-        return str(story.facts["count"])
+        return _count(story.facts)
     return str(story.facts.get("rule", ""))
+
+
+def _count(facts: Mapping[str, Any]) -> str:
+    number = format_number(facts["count"])
+    text = gettext("more than %(number)s", number=number) if facts.get("is_more") else number
+    return " · ".join([text, *(f"{name}={value}" for name, value in facts.get("filters", {}).items())])
 
 
 def _change(name: str, change: tuple[Any, Any]) -> ChangeLine:

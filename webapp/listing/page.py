@@ -7,7 +7,7 @@ counts from the end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from webapp.listing.types import AnyRow
 PAGE_SIZES = (20, 50, 100, 200)
 LAST = "end"  # before=end is the last page
 FURTHEST_ROW = 10**9
+WALKED_AT_ONCE = 1_000
 FINDERS: dict[str, type[Finder]] = {"sqlite": SQLiteFinder, "postgresql": PostgresFinder}
 
 
@@ -65,6 +66,23 @@ def paginate(session: Session, listing: Listing, selection: Selection, request: 
 def find_ids(session: Session, listing: Listing, selection: Selection, *, most: int) -> list[int]:
     """The ids of all rows of the selection, in no order; of more than ``most`` just so many."""
     return FINDERS[session.get_bind().dialect.name](session, listing, selection).find_ids(most)
+
+
+def count_rows(session: Session, listing: Listing, selection: Selection) -> Count:
+    """How many rows the selection has: exact up to MOST_COUNTED."""
+    return FINDERS[session.get_bind().dialect.name](session, listing, selection).count
+
+
+def walk(
+    session: Session, listing: Listing, selection: Selection, *, sort: str
+) -> Iterator[Sequence[AnyRow]]:
+    """All rows in the order of ``sort``, so many at a time that the session may be closed in between."""
+    finder = FINDERS[session.get_bind().dialect.name](session, listing, selection)
+    name, descending = sort.removeprefix("-"), sort.startswith("-")
+    edge = None
+    while rows := finder.fetch(Slice(sort=name, descending=descending, limit=WALKED_AT_ONCE, edge=edge)):
+        yield rows
+        edge = Edge(rows[-1].sort_key, rows[-1].id, None)
 
 
 class _Paging:

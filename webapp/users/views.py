@@ -16,12 +16,13 @@ from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
 from webapp.db.diagnosis import TOO_SLOW, diagnose
 from webapp.errors import Conflict, Invalid, Stale
+from webapp.extensions import utc_now
 from webapp.history.queries import find_own, get_story, list_stories, list_stories_since
 from webapp.history.rules import FIELD_LABELS
 from webapp.history.timeline import explain_fields
 from webapp.history.views import SHOWN_OF_A_PERSON, render_timeline
 from webapp.listing.page import paginate
-from webapp.users import queries, services, trash, undoing
+from webapp.users import export, queries, services, trash, undoing
 from webapp.users.comparison import FIELDS, Comparison, choose
 from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
 from webapp.users.models import User
@@ -37,6 +38,7 @@ from webapp.users.urls import (
     list_url,
     show_url,
 )
+from webapp.web.csv import stream_csv
 from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
 from webapp.web.panels import collect_panels
@@ -76,6 +78,22 @@ def list_users() -> Response:
     return _show_list(form, page=table, notice=notice, empty=empty, here=here)
 
 
+@blueprint.post("/export")
+@requires(Permission.USERS_EXPORT)
+def export_users() -> Response:
+    """All that the list would show, as a file."""
+    form = UserFilterForm(request.form)
+    if not form.validate():
+        return _show_list(form, empty="bad_filters", status=422)
+    selection, actor = form.selection(), current_actor()
+    return stream_csv(
+        f"users-{utc_now():%Y-%m-%d}",
+        export.HEAD,
+        export.read_users(selection, sort=form.sort.data),
+        begin=lambda: export.note_export(selection, filters=form.state(), actor=actor),
+    )
+
+
 def _show_list(form: UserFilterForm, *, status: int = 200, **context: Any) -> Response:
     state = {name: value for name, value in form.state().items() if name in {"sort", "page_size"}}
     page = render_template(
@@ -84,6 +102,7 @@ def _show_list(form: UserFilterForm, *, status: int = 200, **context: Any) -> Re
         filters=form,
         filters_active=form.is_filtering,
         clear_url=list_url(state),
+        export_state=form.state(),
         sort=form.sort.data,
         heads=build_heads(form),
         new_url=url_for("users.create_user") if current_actor().may(Permission.USERS_CREATE) else None,

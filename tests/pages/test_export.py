@@ -1,0 +1,130 @@
+"""POST /users/export: the list that is shown, all of it, as a file; and the history tells who has it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from io import StringIO
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from tests.conftest import MakeUser, SignedIn, read_tables
+from tests.corpus import RAW, TEXTS, encode
+from tests.history.ways import read_stories, read_texts
+from tests.pages.asking import assert_post_asks_to_sign_in, assert_refused, text_of
+from tests.pages.form_reader import read_form
+from tests.visitor import Visitor
+from webapp.history.rules import Kind
+from webapp.web.csv import AT_ONCE, PLACES
+
+PATH = "/users/export"
+FORM = "application/x-www-form-urlencoded"
+CountQueries = Callable[[], AbstractContextManager[list[str]]]
+
+
+def export(visitor: Visitor, query: str = "") -> TestResponse:
+    """Press the button of the list with this query string."""
+    button = read_form(visitor.get(f"/users/{query}").text, action=PATH)
+    return visitor.post_raw(button.action, button.fields)
+
+
+def emails_in(answer: TestResponse) -> list[str]:
+    assert answer.status_code == 200
+    with answer:
+        lines = list(csv.DictReader(StringIO(answer.get_data().decode("utf-8-sig"), newline="")))
+    return [line["email"] for line in lines]
+
+
+def test_the_button_takes_out_what_is_listed(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    visitor = signed_in()
+    for number in range(25):
+        make_user(full_name=f"Ann {number:02}", email=f"ann{number:02}@example.org", is_active=number != 7)
+    make_user(full_name="Bob", email="bob@example.org")
+    answer = export(visitor, "?q=ann&status=active&sort=-email&page_size=20")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="users-2')
+    assert emails_in(answer) == [f"ann{n:02}@example.org" for n in reversed(range(25)) if n != 7]
+    assert len(emails_in(export(visitor))) == 27, "with nothing chosen, all"
+
+
+def test_the_history_tells_who_took_out_what_but_no_word_of_the_search(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor = signed_in()
+    make_user(email="secret.person@example.org")
+    export(visitor, "?q=secret.person&role=member").close()
+    story = read_stories(app)[-1]
+    assert visitor.user
+    assert (story.kind, story.actor_id, story.facts["count"]) == (Kind.EXPORTED, visitor.user.id, 1)
+    assert "secret" not in read_texts(app)
+    page = text_of(visitor.get("/history/?kind=exported"))
+    assert "1 · q=… · role=member" in page
+    assert "/undo" not in page
+
+
+def test_signed_out(app: Flask) -> None:
+    assert_post_asks_to_sign_in(app, PATH)
+
+
+@pytest.mark.parametrize("role", ["auditor", "support"])
+def test_no_permission(signed_in: SignedIn, role: str) -> None:
+    visitor = signed_in(role)
+    assert PATH not in visitor.get("/users/").text
+    assert_refused(visitor, PATH)
+
+
+def test_a_get_is_no_page_of_anybody(signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    before = read_tables(visitor.app)
+    assert visitor.get(PATH).status_code == 405
+    assert read_tables(visitor.app) == before
+
+
+def test_filters_that_mean_nothing_take_nothing_out(signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    answer = assert_refused(visitor, PATH, {"status": "asleep", "q": "marie"}, status=422)
+    assert 'value="marie"' in answer.text
+    assert_refused(visitor, PATH, {"created_from": "2026-02-30"}, status=422)
+
+
+@pytest.mark.parametrize("name", ["q", "status", "role", "sort", "page_size", "page", "created_from"])
+def test_bad_input_is_answered(signed_in: SignedIn, name: str) -> None:
+    visitor = signed_in()
+    token = visitor.csrf_token()
+    for text in TEXTS.values():
+        body = encode({"csrf_token": token, name: text})
+        answer = visitor.post_raw(PATH, body, content_type=FORM)
+        assert answer.status_code in {200, 422, 413}, repr(text[:80])
+
+
+@pytest.mark.parametrize("raw", RAW)
+def test_a_body_that_is_no_form_is_answered(signed_in: SignedIn, raw: str) -> None:
+    visitor = signed_in()
+    body = f"csrf_token={visitor.csrf_token()}&".encode() + RAW[raw]
+    assert visitor.post_raw(PATH, body, content_type=FORM).status_code in {200, 400, 413, 422}
+
+
+def test_as_many_as_there_is_room_for(signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    for _ in range(AT_ONCE):
+        assert PLACES.acquire(blocking=False)
+    before = read_tables(visitor.app)
+    answer = visitor.post(PATH)
+    assert answer.status_code == 409
+    assert "Other exports are still running." in text_of(answer)
+    assert read_tables(visitor.app) == before
+    PLACES.release(AT_ONCE)
+    assert emails_in(visitor.post(PATH)) == ["administrator@desk.example"]
+
+
+def test_number_of_queries(signed_in: SignedIn, make_user: MakeUser, count_queries: CountQueries) -> None:
+    """Who it is, how many, the entry in its lane (four), and the users: two looks, for a thousand each."""
+    visitor = signed_in()
+    for _ in range(3):
+        make_user()
+    with count_queries() as statements:
+        assert len(emails_in(visitor.post(PATH))) == 4
+    assert len(statements) <= 9

@@ -1,0 +1,92 @@
+"""A file of any length: what a spreadsheet must not run, how many at once, an end that cannot be mistaken."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from flask import Flask, Response
+
+from webapp.errors import Conflict
+from webapp.web.csv import AT_ONCE, FORMULA_SIGNS, Row, stream_csv
+
+
+@pytest.fixture(autouse=True)
+def request_context(app: Flask) -> Iterator[None]:
+    with app.test_request_context():
+        yield
+
+
+def write(*rows: Row) -> Response:
+    return stream_csv("things", ("a", "b"), [rows], begin=lambda: None)
+
+
+def text_of(answer: Response) -> str:
+    with answer:
+        return answer.get_data().decode("utf-8-sig")
+
+
+def test_it_is_a_csv_file_that_reads_back() -> None:
+    rows = [("plain", 'with "quotes"'), ("a,b;c", "two\r\nlines"), (12, ""), ("Šťastný 😀", " ")]
+    answer = write(*rows)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="things.csv"'
+    assert answer.content_type == "text/csv; charset=utf-8"
+    text = text_of(answer)
+    assert text.startswith("a,b\r\n")
+    read = list(csv.reader(StringIO(text, newline="")))
+    assert read == [["a", "b"], *([str(value) for value in row] for row in rows)]
+
+
+@pytest.mark.parametrize("sign", FORMULA_SIGNS)
+def test_no_spreadsheet_takes_a_text_for_a_formula(sign: str) -> None:
+    text = text_of(write((f"{sign}1+1", f" {sign}"), (-5, "a=b")))
+    assert list(csv.reader(StringIO(text, newline="")))[1:] == [[f"'{sign}1+1", f" {sign}"], ["-5", "a=b"]]
+
+
+def test_it_is_written_while_it_is_read() -> None:
+    read = []
+
+    def parts() -> Iterator[list[Row]]:
+        for number in range(3):
+            read.append(number)
+            yield [(number, "x")]
+
+    answer = stream_csv("things", ("a", "b"), parts(), begin=lambda: None)
+    assert read == []
+    pieces = iter(answer.response)
+    next(pieces)
+    assert next(pieces) == "0,x\r\n"
+    assert read == [0]
+    answer.close()
+
+
+def test_some_at_once_and_the_next_when_one_is_through() -> None:
+    running = [write() for _ in range(AT_ONCE)]
+    with pytest.raises(Conflict):
+        stream_csv("things", (), [], begin=lambda: pytest.fail("there is no room"))
+    running.pop().close()  # read or not
+    running.append(write())
+    for answer in running:
+        answer.close()
+
+
+def test_what_cannot_begin_takes_no_place() -> None:
+    def refuse() -> None:
+        raise Conflict("no")
+
+    for _ in range(AT_ONCE + 1):
+        with pytest.raises(Conflict, match="no"):
+            stream_csv("things", (), [], begin=refuse)
+    write().close()
+
+
+def test_half_a_file_is_no_file() -> None:
+    def parts() -> Iterator[list[Row]]:
+        yield [("1", "2")]
+        raise OSError("the database went away")
+
+    with pytest.raises(OSError, match="went away"):
+        text_of(stream_csv("things", ("a", "b"), parts(), begin=lambda: None))
+    text_of(write())

@@ -1,0 +1,57 @@
+"""Users as a file: all that a list shows, not only one page of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from webapp.access.actor import Actor
+from webapp.access.permissions import Permission
+from webapp.db import atomic, get_session
+from webapp.db.session import renew_time_limit
+from webapp.history.rules import Kind
+from webapp.history.services import record
+from webapp.listing.definition import Selection
+from webapp.listing.page import count_rows, walk
+from webapp.listing.types import AnyRow
+from webapp.users.queries import LISTING
+
+HEAD = ("id", "full_name", "email", "role", "status", "created_at", "last_sign_in_at")
+Line = tuple[int, str, str, str, str, str, str]
+
+
+@atomic
+def note_export(selection: Selection, *, filters: Mapping[str, str], actor: Actor) -> None:
+    """Who took which users out, and how many. ``filters`` are the list's own, by their names in its address.
+
+    What was searched for is not kept: it may be the address of somebody who is to be forgotten one day.
+    """
+    actor.require(Permission.USERS_EXPORT)
+    count = count_rows(get_session(), LISTING, selection)
+    told = {name: value if name != "q" else "…" for name, value in filters.items() if value}
+    facts = {"count": count.value, "is_more": not count.is_exact, "filters": told}
+    record(Kind.EXPORTED, actor=actor, facts=facts)
+
+
+def read_users(selection: Selection, *, sort: str) -> Iterator[list[Line]]:
+    """All users of the selection in the order of ``sort``, some at a time.
+
+    Whoever is there from the beginning to the end is among them once, also while others come and go. Between
+    two parts nothing of the database is held, however slowly they are taken.
+    """
+    for rows in walk(get_session(), LISTING, selection, sort=sort):
+        lines = [_line(row) for row in rows]
+        get_session().close()
+        yield lines
+        renew_time_limit(get_session())
+
+
+def _line(row: AnyRow) -> Line:
+    status = "inactive" if not row.is_active else "invited" if row.is_invited else "active"
+    role = row.role.value
+    return row.id, row.full_name, row.email, role, status, _time(row.created_at), _time(row.last_sign_in_at)
+
+
+def _time(value: datetime | None) -> str:
+    """RFC 3339, in whole seconds."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value else ""
