@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -113,3 +113,20 @@ def test_nobody_who_never_signed_in_comes_after_somebody(context: Flask) -> None
 @given(texts)
 def test_two_orders_share_no_mark(key: str) -> None:
     assert not {it.mark for it in around(TEXT, key)} & {it.mark for it in around(OTHER_TEXT, key)}
+
+
+bounds = st.none() | st.integers(0, 6)
+
+
+@quick
+@given(low=bounds, end=bounds, first=bounds, before=bounds)
+def test_a_stretch_and_a_range_hold_each_other_if_no_key_says_otherwise(
+    low: int | None, end: int | None, first: int | None, before: int | None
+) -> None:
+    def keys(start: int | None, stop: int | None) -> set[int]:
+        return set(range(-3 if start is None else start, 10 if stop is None else stop))
+
+    stretch, ranged = keys(low, end), keys(first, before)
+    assume(stretch and ranged)
+    assert Stretch(low, end, "").holds(first, before) is (ranged <= stretch)
+    assert Stretch(low, end, "").lies_in(first, before) is (stretch <= ranged)

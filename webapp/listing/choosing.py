@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 from webapp.listing import statements
 from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
-from webapp.listing.definition import Listing, SearchIndex, Selection
+from webapp.listing.definition import Listing, Range, SearchIndex, Selection
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
 from webapp.listing.statements import Shape, parameters
 from webapp.listing.stretches import Stretch
@@ -38,6 +38,8 @@ from webapp.listing.types import AnyRow, AnySelect
 TYPICAL_PAGE = 51
 SHORTEST_WALK = 1 << 10
 LONGEST_SKIM = 1 << 15
+# To gather a row of a range costs so many times less than to walk past one, of several segments.
+GATHERED_FOR_ONE_WALKED = 5
 # Candidates of a stretch that are looked at to find those of one page; so many times as many of one that is
 # cut no further.
 MOST_LOOKED_AT, FINEST_SHARE = 4_000, 2
@@ -106,10 +108,6 @@ class Finder(ABC):
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
         """The rows that hold the words; sets ``count`` where that costs nothing."""
 
-    def _is_range_surely_many(self) -> bool:
-        """Whether something cheaper than the rows says so."""
-        return False
-
     @cached_property
     def _is_void(self) -> bool:
         """Whether no row can fit, so that there is nothing to ask."""
@@ -121,9 +119,17 @@ class Finder(ABC):
         where = self.selection.range
         if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
+        most = isqrt(GATHERED_FOR_ONE_WALKED * TYPICAL_PAGE * self._population)
         number = self._number_in_range
-        if number <= MOST_COUNTED and number**2 <= TYPICAL_PAGE * self._population:
-            return self._gather(wanted)
+        if number > MOST_COUNTED:
+            rows = self._walk_bounded(wanted, SHORTEST_WALK)
+            if len(rows) == wanted.limit:
+                return rows
+            number = self._count_range(most + 1)
+        if number <= most:
+            return self._run(
+                statements.gather(self.listing, self._shape(wanted)), edge=wanted.edge, offset=wanted.offset
+            )
         return self._descend(wanted, skim=LONGEST_SKIM)  # which reads the sort's index alone
 
     # --- the ways ---
@@ -142,14 +148,6 @@ class Finder(ABC):
         """Fewer rows than wanted tell nothing: the hits may lie further on."""
         statement = statements.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
-
-    def _gather(self, wanted: Slice) -> Sequence[AnyRow]:
-        """The rows of the range; all are seen, so they are counted as well."""
-        statement = statements.gather(self.listing, self._shape(wanted))
-        rows = self._run(statement, edge=wanted.edge, offset=wanted.offset)
-        if rows:
-            self.count = Count.capped(rows[0].total)
-        return rows
 
     def _descend(self, wanted: Slice, *, skim: int = 0) -> Sequence[AnyRow]:
         """Through the order of the sort, stretch after stretch, each as coarse as can be looked at whole.
@@ -185,9 +183,11 @@ class Finder(ABC):
     def _look_around(self, key: Any, rest: Slice, finished: Any) -> tuple[Stretch, Sequence[AnyRow]]:
         """The coarsest stretch around ``key`` that was not begun and has few candidates, and its hits."""
         stretches = list(self._search_index.orders[rest.sort].stretches(key, is_sqlite=self.is_sqlite))
-        finest = stretches[-1]
+        finest, where = stretches[-1], self._range_of(rest.sort)
         for stretch in stretches:
-            if stretch is finest or not stretch.is_begun(finished, descending=rest.descending):
+            is_begun = stretch.is_begun(finished, descending=rest.descending)
+            is_all = where is not None and stretch.holds(where.low, where.before)  # which was looked at
+            if stretch is finest or not (is_begun or is_all):
                 most = MOST_LOOKED_AT if self.selection.words else MOST_LOOKED_AT_OF_A_RANGE
                 if stretch is finest:
                     most *= FINEST_SHARE
@@ -199,10 +199,24 @@ class Finder(ABC):
             return finest, walked
         return finest, self._look(rest, finest, most=LARGEST_ID) or []
 
-    def _look(self, wanted: Slice, stretch: Stretch | None, *, most: int) -> Sequence[AnyRow] | None:
+    def _range_of(self, sort: str) -> Range | None:
+        """The chosen range, if the list is sorted by what it is about."""
+        where = self.selection.range
+        return where if where and where.sort == sort else None
+
+    def _look(
+        self, wanted: Slice, stretch: Stretch | None, *, most: int, is_counting: bool = False
+    ) -> Sequence[AnyRow] | None:
         """The hits of a stretch, or of the whole order; None when they have ``most`` candidates or more."""
-        question = self._ask(stretch)
-        shape = replace(self._shape(wanted), trigrams=len(question.trigrams))
+        question, where = self._ask(stretch), self._range_of(wanted.sort)
+        if stretch and where and stretch.lies_in(where.low, where.before):
+            question = replace(question, months=None)
+        shape = replace(
+            self._shape(wanted),
+            trigrams=len(question.trigrams),
+            has_months=question.months is not None,
+            is_counted=is_counting,
+        )
         if stretch is not None:
             has_low, has_end = stretch.low is not None, stretch.end is not None
             shape = replace(shape, has_stretch=True, has_stretch_low=has_low, has_stretch_end=has_end)
@@ -213,8 +227,11 @@ class Finder(ABC):
             edge=wanted.edge,
             offset=wanted.offset,
             stretch=stretch,
+            counted=MOST_COUNTED + 1,
         )
         if rows[0].candidates >= most:
+            if rows[0].total > MOST_COUNTED:
+                self.count = Count.capped(rows[0].total)
             return None
         if stretch is None:
             self.count = Count.capped(rows[0].total)
@@ -273,17 +290,19 @@ class Finder(ABC):
     def _count_all(self) -> Count:
         return Count.capped(self._count(statements.count_hits(self.listing, self.shape)))
 
-    def _count(self, statement: AnySelect, **values: Any) -> int:
-        """What a counting statement counts, up to 10,001."""
-        return int(self._run(statement, most=MOST_COUNTED + 1, **values)[0][0])
+    def _count(self, statement: AnySelect, *, most: int | None = None, **values: Any) -> int:
+        """What a counting statement counts, up to ``most`` or 10,001."""
+        return int(self._run(statement, most=most or MOST_COUNTED + 1, **values)[0][0])
 
     @cached_property
     def _number_in_range(self) -> int:
         """How many rows of the chosen segments lie in the range, up to 10,001."""
-        if self._is_range_surely_many():
-            return MOST_COUNTED + 1
+        return self._count_range(MOST_COUNTED + 1)
+
+    def _count_range(self, most: int) -> int:
+        """The same, up to ``most``."""
         shape = replace(self.shape, words=0)
-        return self._count(statements.count_hits(self.listing, shape, is_ranged=True))
+        return self._count(statements.count_hits(self.listing, shape, is_ranged=True), most=most)
 
     @cached_property
     def _are_owned_few(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -12,7 +11,6 @@ from webapp.listing import statements
 from webapp.listing.asking import Question, months_of, trigrams_of
 from webapp.listing.choosing import Finder, Slice
 from webapp.listing.counting import MOST_COUNTED
-from webapp.listing.definition import Selection
 from webapp.listing.search import SHORTEST_SUBSTRING, pattern_of
 from webapp.listing.types import AnyRow
 
@@ -27,30 +25,26 @@ class SQLiteFinder(Finder):
     is_sqlite: ClassVar[bool] = True
 
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
-        found = self._look(wanted, None, most=MOST_GATHERED + 1)
+        found = self._look(wanted, None, most=MOST_GATHERED + 1, is_counting=not self._are_words_short)
         return self._descend(wanted) if found is None else found
 
     def _is_surely_many(self) -> bool:
         """The index alone says so: for words of one trigram it is exact."""
+        if not self._are_words_short:
+            return False
+        # Those months that lie wholly within the range.
+        months = months_of(self.listing, self.selection, is_inside=True)
+        if self.selection.range is not None and not months:
+            return False
         patterns = tuple(map(pattern_of, self.selection.words))
-        if any(len(pattern) > SHORTEST_SUBSTRING for pattern in patterns):
-            return False
-        return self._are_many_inside(self.selection, patterns)
-
-    def _is_range_surely_many(self) -> bool:
-        """The index holds the months of many rows in few pages; segments make it slower."""
-        if self.selection.segments is not None or self.listing.search is None:
-            return False
-        return self._are_many_inside(replace(self.selection, words=()), ())
-
-    def _are_many_inside(self, selection: Selection, trigrams: tuple[str, ...]) -> bool:
-        """Whether there are more than 10,000 in the months that lie wholly within the range."""
-        months = months_of(self.listing, selection, is_inside=True)
-        if selection.range is not None and not months:
-            return False
-        question = Question(trigrams=trigrams, segments=self.shape.segments, months=months)
+        question = Question(trigrams=patterns, segments=self.shape.segments, months=months)
         statement = statements.count_candidates(self.listing, self.shape)
         return self._count(statement, **question.parameters) > MOST_COUNTED
+
+    @property
+    def _are_words_short(self) -> bool:
+        """Whether each word is one trigram, so that candidates are hits."""
+        return all(len(pattern_of(word)) <= SHORTEST_SUBSTRING for word in self.selection.words)
 
     @cached_property
     def _trigram_sizes(self) -> dict[str, int]:

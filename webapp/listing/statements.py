@@ -20,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     bindparam,
+    case,
     cast,
     column,
     func,
@@ -96,6 +97,7 @@ class Shape:
     trigrams: int = 0
     is_marked: bool = False
     has_months: bool = False
+    is_counted: bool = False
     has_stretch: bool = False
     has_stretch_low: bool = False
     has_stretch_end: bool = False
@@ -193,16 +195,9 @@ def first(listing: Listing, shape: Shape) -> AnySelect:
 
 @lru_cache(maxsize=1_000)
 def gather(listing: Listing, shape: Shape) -> AnySelect:
-    """Find all rows of the range in its index, then sort them and cut the page; ``total`` is how many there
-    are.
-    """
-    hit = (
-        _hits(listing, shape, _key_columns(listing, shape), is_ranged=True)
-        .cte("hits")
-        .prefix_with("MATERIALIZED")
-    )
-    total = select(func.count()).select_from(hit).scalar_subquery().label("total")
-    return _page_of(listing, shape, _cut(shape, hit)).add_columns(total)
+    """Find all rows of the range in its index, of which only the page's are kept and sorted."""
+    hit = _hits(listing, shape, _key_columns(listing, shape), is_ranged=True).subquery()
+    return _page_of(listing, shape, _cut(shape, hit))
 
 
 @lru_cache(maxsize=1_000)
@@ -210,8 +205,9 @@ def look(listing: Listing, shape: Shape) -> AnySelect:
     """Ask the search's index for its candidates; if they are fewer than ``most``, sort their hits and cut the
     page.
 
-    Each row says how many ``candidates`` there are, up to ``most``, and how many hits in ``total``. Without a
-    hit there is a row of these numbers alone.
+    Each row says how many ``candidates`` there are, up to ``most``, and how many hits in ``total``: of too
+    many candidates none, or with ``is_counted`` up to ``counted`` of the first. Without a hit there is a row
+    of these numbers alone.
     """
     candidate = (
         _candidates(listing, shape)
@@ -224,7 +220,11 @@ def look(listing: Listing, shape: Shape) -> AnySelect:
         number < bindparam("most", type_=BigInteger)
     )
     hit = hits.cte("hits").prefix_with("MATERIALIZED")
-    total = select(func.count()).select_from(hit).scalar_subquery()
+    total: ColumnElement[int] = select(func.count()).select_from(hit).scalar_subquery()
+    if shape.is_counted:
+        first = _checked(listing, shape, candidate, [listing.row_id]).limit(bindparam("counted"))
+        of_first = select(func.count()).select_from(first.subquery()).scalar_subquery()
+        total = case((number < bindparam("most", type_=BigInteger), total), else_=of_first)
     sizes = select(number.label("candidates"), total.label("total")).subquery()
     found = _cut(shape, hit).subquery()
     key, row = listing.sorts[shape.sort].column, listing.row_id

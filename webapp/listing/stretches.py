@@ -56,6 +56,15 @@ class Stretch:
             return bool(self.end is None or self.end > finished)
         return bool(self.low is None or self.low < finished)
 
+    def holds(self, low: Any, end: Any) -> bool:
+        """Whether all of [low, end) lies in it."""
+        begins = self.low is None or (low is not None and self.low <= low)
+        return bool(begins and (self.end is None or (end is not None and end <= self.end)))
+
+    def lies_in(self, low: Any, end: Any) -> bool:
+        begins = low is None or (self.low is not None and low <= self.low)
+        return bool(begins and (end is None or (self.end is not None and self.end <= end)))
+
 
 class Order(ABC):
     """How the order by ``column`` is cut."""
