@@ -55,7 +55,7 @@ def test_the_history_tells_who_took_out_what_but_no_word_of_the_search(
 ) -> None:
     visitor = signed_in()
     make_user(email="secret.person@example.org")
-    export(visitor, "?q=secret.person&role=member").close()
+    export(visitor, "?q=secret.person&role=member&page_size=20").close()
     story = read_stories(app)[-1]
     assert visitor.user
     assert (story.kind, story.actor_id, story.facts["count"]) == (Kind.EXPORTED, visitor.user.id, 1)

@@ -110,11 +110,12 @@ def _note(story: Story) -> str:
     if "reason" in story.facts:
         return gettext(REASONS.get(str(story.facts["reason"]), ""))
     if "count" in story.facts:
-        return _count(story.facts)
+        return _extent(story.facts)
     return str(story.facts.get("rule", ""))
 
 
-def _count(facts: Mapping[str, Any]) -> str:
+def _extent(facts: Mapping[str, Any]) -> str:
+    """How many, and by which filters."""
     number = format_number(facts["count"])
     text = gettext("more than %(number)s", number=number) if facts.get("is_more") else number
     return " · ".join([text, *(f"{name}={value}" for name, value in facts.get("filters", {}).items())])

@@ -222,9 +222,9 @@ def look(listing: Listing, shape: Shape) -> AnySelect:
     hit = hits.cte("hits").prefix_with("MATERIALIZED")
     total: ColumnElement[int] = select(func.count()).select_from(hit).scalar_subquery()
     if shape.is_counted:
-        first = _checked(listing, shape, candidate, [listing.row_id]).limit(bindparam("counted"))
-        of_first = select(func.count()).select_from(first.subquery()).scalar_subquery()
-        total = case((number < bindparam("most", type_=BigInteger), total), else_=of_first)
+        some = _checked(listing, shape, candidate, [listing.row_id]).limit(bindparam("counted"))
+        of_some = select(func.count()).select_from(some.subquery()).scalar_subquery()
+        total = case((number < bindparam("most", type_=BigInteger), total), else_=of_some)
     sizes = select(number.label("candidates"), total.label("total")).subquery()
     found = _cut(shape, hit).subquery()
     key, row = listing.sorts[shape.sort].column, listing.row_id

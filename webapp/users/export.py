@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission
-from webapp.db import atomic, get_session
+from webapp.db import get_session
 from webapp.db.session import renew_time_limit
 from webapp.history.rules import Kind
 from webapp.history.services import record
@@ -20,24 +20,23 @@ HEAD = ("id", "full_name", "email", "role", "status", "created_at", "last_sign_i
 Line = tuple[int, str, str, str, str, str, str]
 
 
-@atomic
 def note_export(selection: Selection, *, filters: Mapping[str, str], actor: Actor) -> None:
     """Who took which users out, and how many. ``filters`` are the list's own, by their names in its address.
 
     What was searched for is not kept: it may be the address of somebody who is to be forgotten one day.
     """
     actor.require(Permission.USERS_EXPORT)
-    count = count_rows(get_session(), LISTING, selection)
-    told = {name: value if name != "q" else "…" for name, value in filters.items() if value}
+    count = count_rows(get_session(), LISTING, selection)  # before the change begins: others write meanwhile
+    told = {name: value if name != "q" else "…" for name, value in filters.items()}
     facts = {"count": count.value, "is_more": not count.is_exact, "filters": told}
-    record(Kind.EXPORTED, actor=actor, facts=facts)
+    record(Kind.EXPORTED, actor=actor, facts=facts)  # a transaction by itself
 
 
 def read_users(selection: Selection, *, sort: str) -> Iterator[list[Line]]:
     """All users of the selection in the order of ``sort``, some at a time.
 
-    Whoever is there from the beginning to the end is among them once, also while others come and go. Between
-    two parts nothing of the database is held, however slowly they are taken.
+    Whoever is there from the beginning to the end, and keeps his place in that order, is among them once.
+    Between two parts nothing of the database is held, however slowly they are taken.
     """
     for rows in walk(get_session(), LISTING, selection, sort=sort):
         lines = [_line(row) for row in rows]

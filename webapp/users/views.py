@@ -86,11 +86,12 @@ def export_users() -> Response:
     if not form.validate():
         return _show_list(form, empty="bad_filters", status=422)
     selection, actor = form.selection(), current_actor()
+    filters = {name: value for name, value in form.state().items() if name != "page_size"}
     return stream_csv(
         f"users-{utc_now():%Y-%m-%d}",
         export.HEAD,
         export.read_users(selection, sort=form.sort.data),
-        begin=lambda: export.note_export(selection, filters=form.state(), actor=actor),
+        begin=lambda: export.note_export(selection, filters=filters, actor=actor),
     )
 
 
