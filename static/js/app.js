@@ -134,15 +134,17 @@
     if (changed.size) event.preventDefault();
   });
 
-  /* One click, one send. The button is switched off after the form is read, so that its value is sent too. */
+  /* One click, one send. The button is switched off after the form is read, so that its value is sent too.
+     Where a file comes back the page stays, so it is switched on again when a double click is over. */
   on("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post") return;
     changed.clear();
     $("[data-presence]")?.remove(); // it would say that a form is open which is being saved
-    setTimeout(() => {
-      for (const button of $$("button:not([type=button])", form)) button.disabled = true;
-    });
+    const buttons = $$("button:not([type=button])", form);
+    const switchOff = (isOff) => { for (const button of buttons) button.disabled = isOff; };
+    setTimeout(switchOff, 0, true);
+    if (form.hasAttribute("data-download")) setTimeout(switchOff, 2000, false);
   });
   addEventListener("pageshow", (event) => {
     if (event.persisted) for (const button of $$("form button:disabled")) button.disabled = false;

@@ -65,6 +65,13 @@ def test_the_history_tells_who_took_out_what_but_no_word_of_the_search(
     assert "/undo" not in page
 
 
+def test_days_are_told_with_their_zone(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in(time_zone="Asia/Tokyo")
+    export(visitor, "?created_from=2026-01-01").close()
+    told = {"created_from": "2026-01-01", "time_zone": "Asia/Tokyo"}
+    assert read_stories(app)[-1].facts["filters"] == told
+
+
 def test_signed_out(app: Flask) -> None:
     assert_post_asks_to_sign_in(app, PATH)
 

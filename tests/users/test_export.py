@@ -67,6 +67,11 @@ def test_the_history_tells_who_took_out_what(context: Flask, crowd: None, actor:
     assert_intact(context)
 
 
+def test_a_search_without_a_word_is_none(context: Flask, crowd: None, actor: Actor) -> None:
+    note_export(select_users(), filters={"q": " "}, actor=actor)
+    assert read_stories(context)[-1].facts == {"count": 11, "is_more": False, "filters": {}}
+
+
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR, Role.SUPPORT])
 def test_only_administrators_take_users_out(context: Flask, crowd: None, role: Role) -> None:
     before = len(read_stories(context))

@@ -20,7 +20,7 @@ def request_context(app: Flask) -> Iterator[None]:
 
 
 def write(*rows: Row) -> Response:
-    return stream_csv("things", ("a", "b"), [rows], begin=lambda: None)
+    return stream_csv("things", ("a", "b"), iter([rows]), begin=lambda: None)
 
 
 def text_of(answer: Response) -> str:
@@ -40,9 +40,25 @@ def test_it_is_a_csv_file_that_reads_back() -> None:
 
 
 @pytest.mark.parametrize("sign", FORMULA_SIGNS)
-def test_no_spreadsheet_takes_a_text_for_a_formula(sign: str) -> None:
-    text = text_of(write((f"{sign}1+1", f" {sign}"), (-5, "a=b")))
-    assert list(csv.reader(StringIO(text, newline="")))[1:] == [[f"'{sign}1+1", f" {sign}"], ["-5", "a=b"]]
+@pytest.mark.parametrize("delimiter", ",;\t")
+def test_no_spreadsheet_takes_a_text_for_a_formula(sign: str, delimiter: str) -> None:
+    """However it parts the lines."""
+    formula = f"{sign}1+1"
+    texts = [
+        f"{before}{formula}"
+        for before in ("", " ", '"', "\t", "\n", "x;", "x ; ", 'x;"', "x,", "x\t", "x\r\n")
+    ]
+    rows = csv.reader(
+        StringIO(text_of(write(*zip(texts, texts, strict=True))), newline=""), delimiter=delimiter
+    )
+    for cell in (cell for row in rows for cell in row):
+        assert not cell.strip(' "\t\r\n').startswith(formula), cell
+
+
+def test_what_is_no_formula_stays_as_it_is() -> None:
+    texts = ("Marie-Claire O'Hara", "ann+shop@example.org", "2026-01-01T00:00:00Z", "a; b, c", "1=1")
+    read = list(csv.reader(StringIO(text_of(write(texts, (-5, 0))), newline="")))
+    assert read[1:] == [list(texts), ["-5", "0"]]
 
 
 def test_it_is_written_while_it_is_read() -> None:
@@ -54,18 +70,18 @@ def test_it_is_written_while_it_is_read() -> None:
             yield [(number, "x")]
 
     answer = stream_csv("things", ("a", "b"), parts(), begin=lambda: None)
-    assert read == []
+    assert read == [0], "so that an error there is still answered by a page"
     pieces = iter(answer.response)
-    next(pieces)
-    assert next(pieces) == "0,x\r\n"
-    assert read == [0]
+    assert str(next(pieces)).endswith("a,b\r\n0,x\r\n")
+    assert next(pieces) == "1,x\r\n"
+    assert read == [0, 1]
     answer.close()
 
 
 def test_some_at_once_and_the_next_when_one_is_through() -> None:
     running = [write() for _ in range(AT_ONCE)]
     with pytest.raises(Conflict):
-        stream_csv("things", (), [], begin=lambda: pytest.fail("there is no room"))
+        stream_csv("things", (), iter(()), begin=lambda: pytest.fail("there is no room"))
     running.pop().close()  # read or not
     running.append(write())
     for answer in running:
@@ -78,15 +94,20 @@ def test_what_cannot_begin_takes_no_place() -> None:
 
     for _ in range(AT_ONCE + 1):
         with pytest.raises(Conflict, match="no"):
-            stream_csv("things", (), [], begin=refuse)
+            stream_csv("things", (), iter(()), begin=refuse)
     write().close()
 
 
-def test_half_a_file_is_no_file() -> None:
-    def parts() -> Iterator[list[Row]]:
-        yield [("1", "2")]
+def test_half_a_file_is_no_file(caplog: pytest.LogCaptureFixture) -> None:
+    def parts(most: int) -> Iterator[list[Row]]:
+        for _ in range(most):
+            yield [("1", "2")]
         raise OSError("the database went away")
 
-    with pytest.raises(OSError, match="went away"):
-        text_of(stream_csv("things", ("a", "b"), parts(), begin=lambda: None))
+    for _ in range(AT_ONCE + 1):
+        with pytest.raises(OSError, match="went away"):
+            stream_csv("things", (), parts(0), begin=lambda: pytest.fail("nothing is taken out"))
+        with pytest.raises(OSError, match="went away"):
+            text_of(stream_csv("things", (), parts(1), begin=lambda: None))
+    assert "an export broke off" in caplog.text
     text_of(write())

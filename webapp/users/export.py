@@ -27,7 +27,9 @@ def note_export(selection: Selection, *, filters: Mapping[str, str], actor: Acto
     """
     actor.require(Permission.USERS_EXPORT)
     count = count_rows(get_session(), LISTING, selection)  # before the change begins: others write meanwhile
-    told = {name: value if name != "q" else "…" for name, value in filters.items()}
+    told = {name: value for name, value in filters.items() if name != "q"}
+    if selection.words:  # what was typed may hold none
+        told = {"q": "…", **told}
     facts = {"count": count.value, "is_more": not count.is_exact, "filters": told}
     record(Kind.EXPORTED, actor=actor, facts=facts)  # a transaction by itself
 
@@ -38,11 +40,15 @@ def read_users(selection: Selection, *, sort: str) -> Iterator[list[Line]]:
     Whoever is there from the beginning to the end, and keeps his place in that order, is among them once.
     Between two parts nothing of the database is held, however slowly they are taken.
     """
-    for rows in walk(get_session(), LISTING, selection, sort=sort):
-        lines = [_line(row) for row in rows]
-        get_session().close()
-        yield lines
-        renew_time_limit(get_session())
+    session = get_session()  # kept: the request that began this ends before the last part is read
+    try:
+        for rows in walk(session, LISTING, selection, sort=sort):
+            lines = [_line(row) for row in rows]
+            session.close()
+            yield lines
+            renew_time_limit(session)
+    finally:
+        session.close()
 
 
 def _line(row: AnyRow) -> Line:

@@ -42,6 +42,7 @@ from webapp.web.csv import stream_csv
 from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
 from webapp.web.panels import collect_panels
+from webapp.web.times import current_zone
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
@@ -87,6 +88,8 @@ def export_users() -> Response:
         return _show_list(form, empty="bad_filters", status=422)
     selection, actor = form.selection(), current_actor()
     filters = {name: value for name, value in form.state().items() if name != "page_size"}
+    if selection.range is not None:  # its days are those of a zone
+        filters["time_zone"] = current_zone().key
     return stream_csv(
         f"users-{utc_now():%Y-%m-%d}",
         export.HEAD,
