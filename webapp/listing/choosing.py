@@ -119,12 +119,13 @@ class Finder(ABC):
         where = self.selection.range
         if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
-        most = isqrt(GATHERED_FOR_ONE_WALKED * TYPICAL_PAGE * self._population)
         number = self._number_in_range
         if number > MOST_COUNTED:
             rows = self._walk_bounded(wanted, SHORTEST_WALK)
             if len(rows) == wanted.limit:
                 return rows
+        most = isqrt(GATHERED_FOR_ONE_WALKED * TYPICAL_PAGE * self._population)
+        if number > MOST_COUNTED:
             number = self._count_range(most + 1)
         if number <= most:
             return self._run(
