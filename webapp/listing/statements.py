@@ -63,7 +63,7 @@ def _holds_postgres(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class unindexed(FunctionElement[Any]):
-    """The column itself, hidden from SQLite's planner, which would pick the wrong index for it."""
+    """The column itself, hidden from the planner, which would pick the wrong index for it."""
 
     inherit_cache = True
 
@@ -78,8 +78,9 @@ def _unindexed_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> st
 
 
 @compiles(unindexed)
-def _unindexed(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
+def _unindexed_postgres(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    hidden = compiler.process(element.clauses, **options)
+    return f"coalesce({hidden}, {hidden})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
