@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -28,6 +28,20 @@ class Body(BaseModel):
     """What a body may hold: nothing else, and no text for a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _name_no_defaults(schema: dict[str, Any]) -> None:
+    for described in schema["properties"].values():
+        described.pop("default", None)
+
+
+class Changes(Body):
+    """A body of which any field may be left out: change what was sent, by ``model_dump(exclude_unset=True)``.
+
+    What the fields hold otherwise is for no one to see.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_name_no_defaults)
 
 
 class Query(BaseModel):

@@ -23,7 +23,7 @@ from webapp.api.bodies import Body, Query
 class Shown(BaseModel):
     """What an answer holds."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, Strict
 
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission, Role
-from webapp.api.bodies import Body, follows
+from webapp.api.bodies import Body, Changes, follows
 from webapp.api.calls import Answer, Calls, Shown
 from webapp.api.conditions import TAGGED, Match, make_tag
 from webapp.api.lists import LINKED, ListQuery, Moment, SearchText, find_page, link_pages, number_page
@@ -27,8 +27,16 @@ Sort = Literal[
 ]
 Status = Literal["active", "invited", "inactive"]
 AnyRole = Annotated[Role, Strict(False)]  # JSON has no roles, only their names
-Email = Annotated[str, AfterValidator(follows(rules.clean_email))]
-FullName = Annotated[str, AfterValidator(follows(rules.clean_full_name))]
+Email = Annotated[
+    str,
+    AfterValidator(follows(rules.clean_email)),
+    Field(json_schema_extra={"format": "email", "maxLength": rules.LONGEST_EMAIL}),
+]
+FullName = Annotated[
+    str,
+    AfterValidator(follows(rules.clean_full_name)),
+    Field(json_schema_extra={"maxLength": rules.LONGEST_NAME}),
+]
 
 
 # What is sent
@@ -67,7 +75,7 @@ class WholeUser(Body):
     is_active: bool
 
 
-class UserChanges(Body):
+class UserChanges(Changes):
     """What is left out stays as it is."""
 
     email: Email = ""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, render_template, request
 from werkzeug.routing import BaseConverter
 
 from webapp.access.guards import SignInRequired, requires
+from webapp.access.permissions import Permission
 from webapp.api import users
 from webapp.api.bodies import Query, read_body, read_query
 from webapp.api.calls import Answer, Call, Calls
 from webapp.api.conditions import read_match, spare_known
-from webapp.api.problems import Refused, answer_refusal, answer_stale, answer_unknown
+from webapp.api.openapi import INTRODUCTION, Part, make_document
+from webapp.api.problems import PROBLEMS, Refused, answer_refusal, answer_stale, answer_unknown
+from webapp.api.reference import list_entries
 from webapp.errors import Stale
 
 PREFIX = "/api/v1"
@@ -58,7 +63,33 @@ def make_response(call: Call, answer: Answer) -> Response:
     return spare_known(response) if call.method == "GET" else response
 
 
+@lru_cache(maxsize=8)
+def find_document(root: str) -> Part:
+    """``root``: where the application is mounted."""
+    return make_document(ROOMS, server=f"{root}{PREFIX}")
+
+
 blueprint = Blueprint("api", __name__, url_prefix="/api")
+
+
+@blueprint.get("/openapi.json")
+@requires(Permission.PUBLIC)
+def show_document() -> Response:
+    text = json.dumps(find_document(request.script_root), ensure_ascii=False, indent=1)
+    return spare_known(Response(text, content_type="application/json"))
+
+
+@blueprint.get("/")
+@requires(Permission.PUBLIC)
+def show_reference() -> str:
+    return render_template(
+        "api/reference.html",
+        introduction=INTRODUCTION.replace("`", "").split("\n\n"),
+        headings=list(list_entries(find_document(request.script_root))),
+        problems=PROBLEMS.items(),
+    )
+
+
 for _call in all_calls():
     blueprint.add_url_rule(f"/v1{_call.path}", _call.name, make_view(_call), methods=[_call.method])
 blueprint.register_error_handler(Refused, answer_refusal)
