@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker
@@ -23,6 +23,12 @@ from webapp.users.models import User
 
 USERS = "/api/v1/users"
 PROBLEM = "ProblemShown"
+
+
+class Reply(TestResponse):
+    """Of a call that is answered with JSON."""
+
+    json: Any  # type: ignore[assignment]
 
 
 class Program:
@@ -44,16 +50,16 @@ class Program:
         *,
         headers: Mapping[str, str] | None = None,
         **options: Any,
-    ) -> TestResponse:
+    ) -> Reply:
         """``body`` is sent as JSON unless it is None."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if body is not None:
             options["json"] = body
         answer = self.client.open(path, method=method, headers={**sent, **(headers or {})}, **options)
         assert_fits(self.app, method, answer)
-        return answer
+        return cast("Reply", answer)
 
-    def get(self, path: str, **options: Any) -> TestResponse:
+    def get(self, path: str, **options: Any) -> Reply:
         return self.ask("GET", path, **options)
 
     def change(

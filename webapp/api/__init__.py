@@ -6,6 +6,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
+    from webapp.access.identity import API_PATH
     from webapp.api.problems import answer_problem
     from webapp.api.views import IdConverter, blueprint
     from webapp.extensions import csrf
@@ -13,5 +14,5 @@ def register(app: Flask) -> None:
 
     app.url_map.converters["id"] = IdConverter
     csrf.exempt(blueprint)  # a token is sent on purpose, never by a browser of itself
-    show_failures_below(app, "/api", answer_problem)
+    show_failures_below(app, API_PATH, answer_problem)
     app.register_blueprint(blueprint)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from flask import Response, g, request
 
+from webapp.access.identity import API_PATH
 from webapp.errors import N_, Stale
 from webapp.web.language import explain, gettext
 from webapp.web.pages import Failure
@@ -130,7 +131,7 @@ def _answer(
 ) -> Response:
     known = PROBLEMS.get(status) or PROBLEMS[500 if status >= 500 else 400]  # noqa: PLR2004
     body: dict[str, object] = {
-        "type": f"{request.script_root}/api/#{known.name}",
+        "type": f"{request.script_root}{API_PATH}/#{known.name}",
         "title": gettext(title or known.title),
         "status": status,
         "detail": text or gettext(known.remedy),
