@@ -28,7 +28,7 @@ PROBLEM = "ProblemShown"
 class Reply(TestResponse):
     """Of a call that is answered with JSON."""
 
-    json: Any  # type: ignore[assignment]
+    json: Any
 
 
 class Program:
@@ -62,9 +62,7 @@ class Program:
     def get(self, path: str, **options: Any) -> Reply:
         return self.ask("GET", path, **options)
 
-    def change(
-        self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any
-    ) -> TestResponse:
+    def change(self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any) -> Reply:
         return self.ask(method, path, body, headers={"If-Match": tag}, **options)
 
 
