@@ -225,6 +225,8 @@ MESSAGES: Mapping[str, str] = {
 }
 
 
+UNFIT = N_("This value does not fit here.")
+
 # What Pydantic calls the numbers of a refusal → what the messages call them.
 _NUMBERS = {"ge": "least", "min_length": "least", "le": "most", "max_length": "most", "expected": "choices"}
 
@@ -235,7 +237,7 @@ def _message(error: ErrorDetails) -> str:
     params = {_NUMBERS.get(name, name): value for name, value in error.get("ctx", {}).items()}
     if "choices" in params:
         params["choices"] = str(params["choices"]).replace("'", "").replace(" or ", ", ")
-    return gettext(MESSAGES.get(error["type"], N_("This value does not fit here.")), **params)
+    return gettext(MESSAGES.get(error["type"], UNFIT), **params)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
