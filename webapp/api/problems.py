@@ -16,6 +16,7 @@ from webapp.errors import N_, Stale
 from webapp.web.language import explain, gettext
 from webapp.web.pages import Failure
 
+PATH = "/api"
 CONTENT_TYPE = "application/problem+json"
 MOST_FIELDS = 50
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,80}")
@@ -76,6 +77,11 @@ PROBLEMS: Mapping[int, Problem] = {
     ),
     503: Problem("busy", N_("The service is busy"), N_("Try again in a moment.")),
 }
+
+
+def is_of_api() -> bool:
+    """Whether the present request is one, wherever it leads."""
+    return f"{request.path}/".startswith(f"{PATH}/")
 
 
 class FieldError(NamedTuple):
