@@ -29,10 +29,8 @@ LINKED = {"Link": "The next and the previous page, where there are such (RFC 828
 class ListQuery(Query):
     """``sort`` is for each list to name, with its values."""
 
-    page: Annotated[int, WHOLE] | None = Field(
+    page: Annotated[int, Field(ge=1, le=FURTHEST_ROW), WHOLE] | None = Field(
         None,
-        ge=1,
-        le=FURTHEST_ROW,
         description="The page's number, from 1. Where a list is not counted to its end, one gets no further"
         " than row 10,000 by it: follow the links instead.",
     )
