@@ -94,15 +94,26 @@ class FieldError(NamedTuple):
 class Refused(Exception):
     """A request that the door itself refuses, before any service is called; texts are translated."""
 
-    def __init__(self, status: int, text: str | None = None, *, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        text: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(status)
         self.status = status
         self.text = text
         self.errors = errors
+        self.retry_after = retry_after  # seconds
 
 
 def answer_refusal(error: Refused) -> Response:
-    return _answer(error.status, text=error.text, errors=error.errors)
+    response = _answer(error.status, text=error.text, errors=error.errors)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def answer_stale(error: Stale) -> Response:

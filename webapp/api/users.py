@@ -177,8 +177,15 @@ def list_active_users(query: ActiveUsersQuery) -> Answer:
     return answer_users(query, "active")
 
 
+def hash_password(body: NewUser) -> dict[str, str | None]:
+    email = rules.clean_email(body.email)
+    hashed = None if body.password is None else services.hash_new_password(body.password, email=email)
+    return {"hashed_password": hashed}
+
+
 @calls.post(
     "/users",
+    prepare=hash_password,
     permission=Permission.USERS_CREATE,
     body=NewUser,
     answer=UserShown,
@@ -186,9 +193,10 @@ def list_active_users(query: ActiveUsersQuery) -> Answer:
     headers={"Location": "The new user's address.", **TAGGED},
     refusals=(409,),
 )
-def create_user(body: NewUser) -> Answer:
+def create_user(body: NewUser, hashed_password: str | None) -> Answer:
     """Create a user."""
-    user = services.create_user(**body.model_dump(), actor=current_actor())
+    values = body.model_dump(exclude={"password"})
+    user = services.create_user(**values, hashed_password=hashed_password, actor=current_actor())
     return answer_user(user, Location=url_for("api.show_user", user_id=user.id))
 
 
