@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.api.asking import Program
+from tests.api.asking import USERS, Program
 from tests.conftest import make_settings, user_maker
 from webapp import create_app
 from webapp.db import init_db
@@ -56,8 +56,8 @@ def test_a_browser_that_asks_beforehand_is_told_what_may_be_sent(opened: Flask) 
 
 def test_a_script_reads_the_answer_with_its_headers_and_a_refusal_too(opened: Flask) -> None:
     auditor = Program(opened, user_maker(opened, "")(role="auditor"))
-    for program, status in ((auditor, 200), (Program(opened, None), 401)):
-        response = program.get("/users", headers={"Origin": ORIGIN})
+    for program, status in ((auditor, 200), (Program(opened), 401)):
+        response = program.get(USERS, headers={"Origin": ORIGIN})
         assert response.status_code == status
         assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
         exposed = set(response.headers["Access-Control-Expose-Headers"].split(", "))

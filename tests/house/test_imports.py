@@ -64,12 +64,13 @@ FILES: dict[str, frozenset[str]] = {
         "timeline": "rules queries",
         "obstacles": "models rules queries throttle",
         "browser": "services queries rules",
+        "bearer": "services queries rules",
         "refusals": "browser forms rules",
         "views": "forms services queries models rules urls table comparison browser refusals"
         " trash undoing timeline obstacles runner wording presence export",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules services views trash trash_views presence_views undoing browser refusals",
+        "__init__": "rules services views trash trash_views presence_views undoing browser bearer refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.

@@ -11,6 +11,7 @@ class Permission(StrEnum):
     PUBLIC = "public"  # anybody, signed in or not
     OWN_ACCOUNT = "own_account"  # everybody who may sign in, on himself
     HISTORY_READ = "history.read"
+    TOKENS_MANAGE = "tokens.manage"
     USERS_READ = "users.read"
     USERS_CREATE = "users.create"
     USERS_EDIT = "users.edit"

@@ -9,7 +9,8 @@ from collections.abc import Set
 
 from flask import Flask, Response, request
 
-from webapp.api.problems import is_of_api
+from webapp.access.actor import Door
+from webapp.access.identity import door_of_request
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
@@ -25,7 +26,7 @@ def allow_origins(app: Flask, origins: Set[str]) -> None:
     @app.before_request
     def answer_preflight() -> Response | None:
         is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        if not (is_of_api() and is_preflight and request.headers.get("Origin") in origins):
+        if not (door_of_request() is Door.API and is_preflight and request.headers.get("Origin") in origins):
             return None
         response = Response(status=204)
         response.headers["Access-Control-Allow-Methods"] = METHODS
@@ -35,7 +36,7 @@ def allow_origins(app: Flask, origins: Set[str]) -> None:
 
     @app.after_request
     def name_origin(response: Response) -> Response:
-        if not is_of_api():
+        if door_of_request() is not Door.API:
             return response
         response.vary.add("Origin")
         origin = request.headers.get("Origin", "")

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from flask import Flask, Response, current_app, g, request
 
+from webapp.access.actor import Door
 from webapp.access.guards import permission_of
-from webapp.access.identity import find_identity
+from webapp.access.identity import door_of_request, find_identity
 from webapp.access.permissions import Permission
-from webapp.api.problems import is_of_api
 from webapp.api.rates import WINDOW_SECONDS, Rates, Verdict
 from webapp.auth.rules import network_of
 from webapp.config import Settings
@@ -40,7 +40,7 @@ def limit_requests(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def count_request() -> None:
-        if not (is_of_api() and _needs_token()):
+        if not (door_of_request() is Door.API and _needs_token()):
             return
         identity = find_identity()
         policy, key = (known, identity.id) if identity else (unknown, _address())
@@ -51,7 +51,7 @@ def limit_requests(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def tell_rate(response: Response) -> Response:
-        if is_of_api():
+        if door_of_request() is Door.API:
             policy, verdict = g.get("api_rate") or (unknown, unknown.rates.look(_address(), monotonic_ns()))
             response.headers.update(describe_rate(policy, verdict))
         return response

@@ -16,6 +16,7 @@ from webapp.api.problems import FieldError, Refused
 from webapp.db import get_session
 from webapp.errors import N_
 from webapp.listing.definition import Listing, Selection
+from webapp.listing.keyset import LONGEST_CURSOR
 from webapp.listing.page import FURTHEST_ROW, Page, PageRequest, paginate
 from webapp.listing.search import LONGEST_QUERY, MOST_WORDS, has_too_many_words
 from webapp.web.language import gettext
@@ -24,6 +25,9 @@ LARGEST_PAGE, DEFAULT_SIZE = 200, 20
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 LONGEST_MOMENT = 40
 LINKED = {"Link": "The next and the previous page, where there are such (RFC 8288)."}
+
+
+Cursor = Annotated[str, Field(min_length=1, max_length=LONGEST_CURSOR)]
 
 
 class ListQuery(Query):
@@ -37,8 +41,8 @@ class ListQuery(Query):
     page_size: Annotated[int, WHOLE] = Field(
         DEFAULT_SIZE, ge=1, le=LARGEST_PAGE, description="Rows of a page."
     )
-    after: str | None = Field(None, description="A cursor: take it from the header Link.")
-    before: str | None = Field(
+    after: Cursor | None = Field(None, description="A cursor: take it from the header Link.")
+    before: Cursor | None = Field(
         None, description="A cursor: take it from the header Link. “end” leads to the last page."
     )
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from flask import Response, g, request
 
+from webapp.access.identity import API_PATH
 from webapp.errors import N_, Stale
 from webapp.web.language import explain, gettext
 from webapp.web.pages import Failure
 
-PATH = "/api"
 CONTENT_TYPE = "application/problem+json"
 MOST_FIELDS = 50
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,80}")
@@ -77,11 +77,6 @@ PROBLEMS: Mapping[int, Problem] = {
     ),
     503: Problem("busy", N_("The service is busy"), N_("Try again in a moment.")),
 }
-
-
-def is_of_api() -> bool:
-    """Whether the present request is one, wherever it leads."""
-    return f"{request.path}/".startswith(f"{PATH}/")
 
 
 class FieldError(NamedTuple):
@@ -147,7 +142,7 @@ def _answer(
 ) -> Response:
     known = PROBLEMS.get(status) or PROBLEMS[500 if status >= 500 else 400]  # noqa: PLR2004
     body: dict[str, object] = {
-        "type": f"{request.script_root}/api/#{known.name}",
+        "type": f"{request.script_root}{API_PATH}/#{known.name}",
         "title": gettext(title or known.title),
         "status": status,
         "detail": text or gettext(known.remedy),

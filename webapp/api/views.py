@@ -11,6 +11,7 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.routing import BaseConverter
 
 from webapp.access.guards import SignInRequired, requires
+from webapp.access.identity import API_PATH
 from webapp.access.permissions import Permission
 from webapp.api import users
 from webapp.api.bodies import Query, read_body, read_query
@@ -22,7 +23,7 @@ from webapp.api.problems import PROBLEMS, Refused, answer_refusal, answer_stale,
 from webapp.api.reference import list_entries
 from webapp.errors import Stale
 
-PREFIX = "/api/v1"
+PREFIX = f"{API_PATH}/v1"
 # In the order of the page; a later room adds its own here.
 ROOMS: tuple[Calls, ...] = (users.calls,)
 
@@ -68,7 +69,7 @@ def find_document(root: str) -> Part:
     return make_document(ROOMS, server=f"{root}{PREFIX}")
 
 
-blueprint = Blueprint("api", __name__, url_prefix="/api")
+blueprint = Blueprint("api", __name__, url_prefix=API_PATH)
 
 
 @blueprint.get("/openapi.json")

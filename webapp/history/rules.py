@@ -44,6 +44,8 @@ class Kind(StrEnum):
     NOTE_EDITED = "note_edited"
     NOTE_DELETED = "note_deleted"
     EXPORTED = "exported"
+    TOKEN_MADE = "token_made"  # noqa: S105 - a kind's name
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a kind's name
 
 
 KIND_LABELS: dict[Kind, str] = {
@@ -68,6 +70,8 @@ KIND_LABELS: dict[Kind, str] = {
     Kind.NOTE_EDITED: N_("edited a note"),
     Kind.NOTE_DELETED: N_("deleted a note"),
     Kind.EXPORTED: N_("exported"),
+    Kind.TOKEN_MADE: N_("made an access token"),
+    Kind.TOKEN_REVOKED: N_("revoked an access token"),
 }
 FIELD_LABELS = {
     "full_name": N_("Full name"),
@@ -84,7 +88,7 @@ DOOR_LABELS: dict[Door, str] = {
     Door.API: N_("API"),
     Door.IMPORT: N_("import"),
 }
-KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstu", strict=True))
+KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstuvw", strict=True))
 DOOR_LETTERS: dict[Door, str] = dict(zip(Door, "pcai", strict=True))
 
 

@@ -111,7 +111,7 @@ def _note(story: Story) -> str:
         return gettext(REASONS.get(str(story.facts["reason"]), ""))
     if "count" in story.facts:
         return _extent(story.facts)
-    return str(story.facts.get("rule", ""))
+    return str(story.facts.get("rule") or story.facts.get("token", ""))
 
 
 def _extent(facts: Mapping[str, Any]) -> str:

@@ -17,7 +17,18 @@ from werkzeug.exceptions import HTTPException, InternalServerError, SecurityErro
 from webapp.access.identity import find_identity, known_identity
 from webapp.access.permissions import Permission
 from webapp.db.diagnosis import diagnose
-from webapp.errors import N_, Busy, Conflict, DomainError, Forbidden, Invalid, NotFound, Stale, Throttled
+from webapp.errors import (
+    N_,
+    Busy,
+    Conflict,
+    DomainError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    Stale,
+    Throttled,
+)
 from webapp.web.language import explain, gettext
 
 logger = logging.getLogger(__name__)
@@ -50,6 +61,7 @@ STATUS: Mapping[type[DomainError], int] = {
     Conflict: 409,
     Stale: 409,
     Invalid: 422,
+    Malformed: 400,
     Throttled: 429,
     Busy: 503,
 }
