@@ -28,7 +28,7 @@ PROBLEM = "ProblemShown"
 class Reply(TestResponse):
     """Of a call that is answered with JSON."""
 
-    json: Any  # type: ignore[assignment]
+    json: Any
 
 
 class Program:
@@ -67,12 +67,16 @@ class Program:
     def get(self, path: str, **options: Any) -> Reply:
         return self.ask("GET", path, **options)
 
+<<<<<<< HEAD
     def post(self, path: str, body: object, **options: Any) -> Reply:
         return self.ask("POST", path, body, **options)
 
     def change(
         self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any
     ) -> TestResponse:
+=======
+    def change(self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any) -> Reply:
+>>>>>>> api
         return self.ask(method, path, body, headers={"If-Match": tag}, **options)
 
 

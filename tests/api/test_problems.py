@@ -46,7 +46,7 @@ def failing_app() -> Iterator[Flask]:
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_each_failure_is_a_problem(failing_app: Flask, name: str) -> None:
-    error, page_status, text, retry_after = FAILURES[name]
+    _error, page_status, text, retry_after = FAILURES[name]
     answer = Program(failing_app).get(f"/api/fail/{name}")
     status = 412 if name == "stale" else page_status  # a version comes as a precondition here
     assert answer.status_code == status

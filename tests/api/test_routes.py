@@ -1,4 +1,4 @@
-"""Every call of the API, asked by everybody: with a session, without anything, and with tokens of each role."""
+"""Every call of the API, asked by everybody: with a session, with nothing, and with tokens of each role."""
 
 from __future__ import annotations
 
@@ -80,6 +80,8 @@ ROUTES = (
     ),
 )
 OPEN = {"api.show_document": "/api/openapi.json", "api.show_reference": "/api/"}
+READING = [route for route in ROUTES if route.method == "GET"]
+CHANGING = [route for route in ROUTES if route.method != "GET"]
 each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 
 
@@ -245,12 +247,10 @@ def test_other_methods_are_refused_and_change_nothing(
 
 
 @on_sqlite
-@each_route
+@pytest.mark.parametrize("route", READING, ids=str)
 def test_reading_changes_nothing_and_head_shows_nothing(
     app: Flask, with_token: WithToken, row: User, route: Route
 ) -> None:
-    if route.method != "GET":
-        return
     program = with_token()
     before = read_everything(app), newest_entry(app)
     path = "/api/v1" + route.path.format(user=row.id)
@@ -259,10 +259,8 @@ def test_reading_changes_nothing_and_head_shows_nothing(
     assert (read_everything(app), newest_entry(app)) == before
 
 
-@each_route
+@pytest.mark.parametrize("route", CHANGING, ids=str)
 def test_a_call_that_changes_does_change(app: Flask, with_token: WithToken, row: User, route: Route) -> None:
-    if route.method == "GET":
-        return
     program = with_token()
     before = read_everything(app)
     assert ask(program, route, row) == route.status

@@ -214,25 +214,30 @@ MESSAGES: Mapping[str, str] = {
     "list_type": N_("Send a list."),
     "model_type": N_("Send an object."),
     "dict_type": N_("Send an object."),
-    "enum": N_("Choose one of: %(expected)s."),
-    "literal_error": N_("Choose one of: %(expected)s."),
-    "greater_than_equal": N_("Send at least %(ge)s."),
-    "less_than_equal": N_("Send at most %(le)s."),
-    "string_too_short": N_("Use at least %(min_length)s characters."),
-    "string_too_long": N_("Use at most %(max_length)s characters."),
-    "too_short": N_("Send at least %(min_length)s."),
-    "too_long": N_("Send at most %(max_length)s."),
+    "enum": N_("Choose one of: %(choices)s."),
+    "literal_error": N_("Choose one of: %(choices)s."),
+    "greater_than_equal": N_("Send at least %(least)s."),
+    "less_than_equal": N_("Send at most %(most)s."),
+    "string_too_short": N_("Use at least %(least)s characters."),
+    "string_too_long": N_("Use at most %(most)s characters."),
+    "too_short": N_("Send at least %(least)s."),
+    "too_long": N_("Send at most %(most)s."),
 }
+
+
+UNFIT = N_("This value does not fit here.")
+
+# What Pydantic calls the numbers of a refusal → what the messages call them.
+_NUMBERS = {"ge": "least", "min_length": "least", "le": "most", "max_length": "most", "expected": "choices"}
 
 
 def _message(error: ErrorDetails) -> str:
     if error["type"] == "ours":
         return error["msg"]
-    context = dict(error.get("ctx", {}))
-    if "expected" in context:
-        context["expected"] = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-    template = MESSAGES.get(error["type"], N_("This value does not fit here."))
-    return gettext(template, **context)
+    params = {_NUMBERS.get(name, name): value for name, value in error.get("ctx", {}).items()}
+    if "choices" in params:
+        params["choices"] = str(params["choices"]).replace("'", "").replace(" or ", ", ")
+    return gettext(MESSAGES.get(error["type"], UNFIT), **params)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from webapp.access.permissions import Permission
 from webapp.api.bodies import Body, Query
@@ -24,6 +24,22 @@ class Shown(BaseModel):
     """What an answer holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldProblem(Shown):
+    field: str = Field(description="A path into the body such as rows.3.email, or a parameter's name.")
+    message: str
+
+
+class ProblemShown(Shown):
+    """RFC 9457."""
+
+    type: str = Field(description="Where this kind of problem is explained.")
+    title: str
+    status: int
+    detail: str = Field(description="What to do about it.")
+    request_id: str = Field(description="Under which the log has it.")
+    errors: list[FieldProblem] = Field([], description="What is wrong with which field; absent for none.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

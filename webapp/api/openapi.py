@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from webapp.access.permissions import Permission
 from webapp.api.bodies import Query
-from webapp.api.calls import Call, Calls, Shown
+from webapp.api.calls import Call, Calls, ProblemShown
 from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import CONTENT_TYPE, PROBLEMS
 from webapp.listing.keyset import LARGEST_ID
@@ -30,22 +30,6 @@ ALWAYS = (400, 422, 429, 500, 503)
 HAS_BODY = (413, 415)
 HAS_MATCH = (412, 428)
 WAITING = (409, 429, 503)
-
-
-class FieldProblem(Shown):
-    field: str = Field(description="A path into the body such as rows.3.email, or a parameter's name.")
-    message: str
-
-
-class ProblemShown(Shown):
-    """RFC 9457."""
-
-    type: str = Field(description="Where this kind of problem is explained.")
-    title: str
-    status: int
-    detail: str = Field(description="What to do about it.")
-    request_id: str = Field(description="Under which the log has it.")
-    errors: list[FieldProblem] = Field([], description="What is wrong with which field; absent for none.")
 
 
 def make_document(rooms: Iterable[Calls], *, server: str) -> Part:

@@ -10,8 +10,10 @@ def register(app: Flask) -> None:
     from webapp.cli.database import demo, init_database, reindex, seed
     from webapp.cli.doctor import doctor
     from webapp.cli.history import history
+    from webapp.cli.tokens import tokens
     from webapp.cli.trash import trash
     from webapp.cli.users import create_admin, users
 
     for command in (init_database, seed, reindex, demo, doctor, create_admin, users, trash, history, batches):
         app.cli.add_command(command)
+    app.cli.add_command(tokens)

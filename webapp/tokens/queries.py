@@ -14,9 +14,11 @@ from webapp.errors import N_, NotFound
 from webapp.extensions import UtcDateTime, table_of, utc_now
 from webapp.listing.definition import Listing, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
+from webapp.listing.types import AnyRow
 from webapp.tokens.models import ORDERS, SEGMENTS, TOKENS, Token
 from webapp.tokens.rules import hash_secret, is_within, unpack_scopes
 from webapp.users.models import User
+from webapp.users.queries import Person
 
 TOKEN_IS_GONE = N_("This token was revoked already.")
 
@@ -119,6 +121,22 @@ def list_own_tokens(user_id: int) -> Sequence[Token]:
 def count_living(user_id: int) -> int:
     living = select(func.count()).where(_users.id == _tokens.user_id, _users.id == user_id, IS_ALIVE)
     return get_session().scalar(living, {"now": utc_now()}) or 0
+
+
+def state_of(token: AnyRow | Token, owner: Person, now: datetime) -> str:
+    """IS_ALIVE of one row: "alive", "expired", or "ended" with its owner's sign-ins."""
+    if token.expires_at <= now:
+        return "expired"
+    is_of_now = token.epoch == owner.session_epoch and owner.is_active
+    return "alive" if is_of_now else "ended"
+
+
+def get_own_token(token_id: int, user_id: int) -> Token:
+    """Raises NotFound for a token that is gone or somebody else's."""
+    token = get_token(token_id)
+    if token.user_id != user_id:
+        raise NotFound(TOKEN_IS_GONE)
+    return token
 
 
 def get_token(token_id: int) -> Token:

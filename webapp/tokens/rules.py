@@ -130,6 +130,11 @@ def unpack_scopes(text: str) -> frozenset[Permission]:
     return frozenset(known[value] for value in text.split() if value in known)
 
 
+def read_days(text: str) -> int:
+    """Days, from a form's text."""
+    return clean_days(int(text) if re.fullmatch(r"[0-9]{1,4}", text) else 0)
+
+
 def clean_days(value: int) -> int:
     if not 1 <= value <= LONGEST_LIFE_DAYS:
         raise Invalid(
