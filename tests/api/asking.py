@@ -67,16 +67,10 @@ class Program:
     def get(self, path: str, **options: Any) -> Reply:
         return self.ask("GET", path, **options)
 
-<<<<<<< HEAD
     def post(self, path: str, body: object, **options: Any) -> Reply:
         return self.ask("POST", path, body, **options)
 
-    def change(
-        self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any
-    ) -> TestResponse:
-=======
     def change(self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any) -> Reply:
->>>>>>> api
         return self.ask(method, path, body, headers={"If-Match": tag}, **options)
 
 
