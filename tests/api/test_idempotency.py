@@ -9,8 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from tests.api.asking import USERS, Program, errors_of
-from tests.conftest import PASSWORD, MakeUser
-from tests.conftest import read_tables as read_all_tables
+from tests.conftest import PASSWORD, MakeUser, read_tables
 from webapp.api.keeping import KEPT_FOR
 from webapp.api.models import KEPT_ANSWERS
 from webapp.db import get_session
@@ -24,11 +23,6 @@ KEY = "4f9f-1"
 @pytest.fixture
 def support(app: Flask, make_user: MakeUser) -> Program:
     return Program(app, make_user(role="support", full_name="Support Desk"))
-
-
-def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
-    """But for when a token was last used."""
-    return {name: rows for name, rows in read_all_tables(app).items() if name != "tokens"}
 
 
 def count_users(app: Flask) -> int:

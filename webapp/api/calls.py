@@ -26,6 +26,11 @@ class Shown(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Deleted(Shown):
+    message: str
+    id: int
+
+
 class FieldProblem(Shown):
     field: str = Field(description="A path into the body such as rows.3.email, or a parameter's name.")
     message: str

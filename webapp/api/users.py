@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Strict
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission, Role
 from webapp.api.bodies import Body, Changes, follows
-from webapp.api.calls import Answer, Calls, Shown
+from webapp.api.calls import Answer, Calls, Deleted, Shown
 from webapp.api.conditions import TAGGED, Match, make_tag
 from webapp.api.lists import LINKED, ListQuery, Moment, SearchText, find_page, link_pages, number_page
 from webapp.listing.search import split_words
@@ -106,11 +106,6 @@ class UserPage(Shown):
     page_size: int
     total: int | None = Field(description="Exact, or null for a search with more than 10,000 hits.")
     pages: int | None = Field(description="null where total is.")
-
-
-class Deleted(Shown):
-    message: str
-    id: int
 
 
 def show(user: User | AnyRow) -> UserShown:
