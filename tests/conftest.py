@@ -263,8 +263,8 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, for "nothing was changed".
 
     But for when a device was last seen, when a token was last used and who has a form open, which are marks
-    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the totals, which are an account of the users and not what
-    they sum up to, and for the history, in which refusals stand too.
+    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the totals, which are an account of the
+    users and not what they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
         session = get_session()

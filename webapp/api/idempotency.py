@@ -49,8 +49,12 @@ def _run_kept(call: Call, arguments: Mapping[str, Any], ticket: Ticket) -> tuple
         progress = begin_steps(ticket)
         if isinstance(progress, Answered):
             return progress, True
-        answered = run(call, {**arguments, "progress": progress})
-        progress.end(answered)
+        try:
+            answered = run(call, {**arguments, "progress": progress})
+            progress.end(answered)
+        except BaseException:
+            progress.let_go()
+            raise
         return answered, False
     prepared = {**arguments, **_prepare(call, arguments)}
     return keep_answer(ticket, lambda: run(call, prepared))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from webapp.api.calls import Answered
 from webapp.api.models import KEPT_ANSWERS
@@ -101,6 +102,15 @@ class KeptProgress(Progress):
     def end(self, answered: Answered) -> None:
         self._update()
         _write(self._row_id, answered)
+
+    def let_go(self) -> None:
+        """So that who sends the call again need not wait. Best effort: the time runs out by itself."""
+        with suppress(SQLAlchemyError, Running):
+            self._let_go()
+
+    @atomic
+    def _let_go(self) -> None:
+        self._update(held_until=utc_now())
 
     def _update(self, **values: object) -> None:
         own = update(KEPT_ANSWERS).where(_kept.id == self._row_id, _kept.held_until == self._held_until)

@@ -63,7 +63,7 @@ def refuse_token_in_address() -> None:
     if named or any(map(holds_token, values)):
         raise Malformed(
             N_(
-                "A token does not belong into the address, where others can read it. Send it in the header"
+                "A token must not stand in the address, where others can read it. Send it in the header"
                 " Authorization, and if it was a real one, revoke it and make another."
             )
         )

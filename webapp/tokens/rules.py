@@ -110,7 +110,7 @@ def clean_scopes(values: Iterable[str], *, role: Role) -> frozenset[Permission]:
         raise Invalid(N_("There is no such scope. Choose among those offered."), field="scopes")
     if not wanted <= {scope.value for scope in offered}:
         raise Invalid(
-            N_("A token can do no more than its owner's role. Choose fewer scopes."), field="scopes"
+            N_("A token can do no more than its owner’s role. Choose fewer scopes."), field="scopes"
         )
     return frozenset(Permission(value) for value in wanted)
 
