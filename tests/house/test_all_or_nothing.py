@@ -119,7 +119,7 @@ def changing_services() -> set[str]:
 
 
 def is_changing(node: ast.FunctionDef) -> bool:
-    is_atomic = any(isinstance(it, ast.Name) and it.id == "atomic" for it in node.decorator_list)
+    is_atomic = any(isinstance(it, ast.Name) and it.id in {"atomic", "at_once"} for it in node.decorator_list)
     return is_atomic or any(argument.arg == "actor" for argument in node.args.kwonlyargs)
 
 
