@@ -23,7 +23,7 @@ from webapp.extensions import utc_now
 from webapp.listing.types import AnyRow
 
 KEPT_FOR = timedelta(hours=24)
-HELD_FOR = timedelta(seconds=30)  # from one step of a call to the next
+HELD_FOR = timedelta(seconds=10)  # from one step of a call to the next
 SWEPT_AT_ONCE = 20
 _kept = KEPT_ANSWERS.c
 
