@@ -68,7 +68,7 @@ def test_a_token_is_made_and_shown_once(app: Flask, signed_in: SignedIn, role: s
     (token,) = own_tokens(visitor)
     assert timedelta(days=89) < token.expires_at - utc_now() <= timedelta(days=90)
     listed = text_of(visitor.get(PATH))
-    for shown in ("Nightly report", f"…{secret[-4:]}", "Read users and notes", "192.0.2.0/24", "never"):
+    for shown in ("Nightly report", f"…{secret[-4:]}", "Read users and notes", "192.0.2.0/24", "never used"):
         assert shown in listed
     assert secret not in listed
     entry = newest_entry(app)
