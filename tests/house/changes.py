@@ -33,7 +33,7 @@ from webapp.notes import services as notes
 from webapp.notes.models import Note
 from webapp.tokens import services as tokens
 from webapp.tokens.models import Token
-from webapp.users import export, trash, undoing
+from webapp.users import amending, export, trash, undoing
 from webapp.users import services as users
 from webapp.users.many import Deactivation, change_many
 from webapp.users.models import Trashed, User, derive_keys
@@ -202,6 +202,14 @@ USERS = (
         "to the same",
         entries=0,
         has_effect=False,
+    ),
+    Change(
+        amending.amend_user,
+        put,
+        lambda user: amending.amend_user(
+            user, version=1, full_name="Anna", role=Role.SUPPORT, is_active=False, actor=DESK
+        ),
+        entries=2,
     ),
     Change(
         users.update_own_profile,

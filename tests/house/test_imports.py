@@ -56,6 +56,7 @@ FILES: dict[str, frozenset[str]] = {
         "wording": "rules",
         "trash": "rules models queries services",
         "undoing": "rules models queries services trash",
+        "amending": "models queries services",
         "forms": "rules queries",
         "urls": "models",
         "table": "forms urls",
@@ -76,7 +77,7 @@ FILES: dict[str, frozenset[str]] = {
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "export"),
+        *("many", "many_trash", "changes", "keys", "export", "amending"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

@@ -49,11 +49,13 @@ LISTING = Listing(
         _users.hashed_password.is_(None).label("is_invited"),
         _users.created_at,
         _users.last_sign_in_at,
+        _users.version,
     ),
     row_id=_users.id,
     sorts=SORTS,
     segments=PARTS,
     search=SearchIndex(_users.search_text, "users_search", _users.created_at, ORDERS),
+    monthly={"created_at": frozenset({"name"})},
 )
 
 

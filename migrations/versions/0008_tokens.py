@@ -8,8 +8,8 @@ from alembic import op
 from webapp.listing.ddl import drop_search_table, search_table
 from webapp.listing.stretches import TimeOrder
 
-revision: str = "0007"
-down_revision: str | None = "0006"
+revision: str = "0008"
+down_revision: str | None = "0007"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
