@@ -44,6 +44,9 @@ class Kind(StrEnum):
     NOTE_EDITED = "note_edited"
     NOTE_DELETED = "note_deleted"
     EXPORTED = "exported"
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+    TRANSFERRED = "transferred"
 
 
 KIND_LABELS: dict[Kind, str] = {
@@ -68,6 +71,9 @@ KIND_LABELS: dict[Kind, str] = {
     Kind.NOTE_EDITED: N_("edited a note"),
     Kind.NOTE_DELETED: N_("deleted a note"),
     Kind.EXPORTED: N_("exported"),
+    Kind.GRANTED: N_("granted credits"),
+    Kind.WITHDRAWN: N_("withdrew credits"),
+    Kind.TRANSFERRED: N_("transferred credits"),
 }
 FIELD_LABELS = {
     "full_name": N_("Full name"),
@@ -77,6 +83,7 @@ FIELD_LABELS = {
     "language": N_("Language"),
     "time_zone": N_("Time zone"),
     "note": N_("Note"),
+    "balance": N_("Balance"),
 }
 DOOR_LABELS: dict[Door, str] = {
     Door.PAGE: N_("page"),
@@ -84,7 +91,7 @@ DOOR_LABELS: dict[Door, str] = {
     Door.API: N_("API"),
     Door.IMPORT: N_("import"),
 }
-KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstu", strict=True))
+KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstuxyz", strict=True))
 DOOR_LETTERS: dict[Door, str] = dict(zip(Door, "pcai", strict=True))
 
 

@@ -1,0 +1,13 @@
+"""What users have, in credits, and the double entry that explains it to the cent."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    from webapp.credits import services
+    from webapp.users.trash import on_delete, on_purge
+
+    on_delete(services.find_kept)
+    on_purge(services.forget_reasons)

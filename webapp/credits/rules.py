@@ -1,0 +1,85 @@
+"""What a valid amount and a valid reason are. Amounts are whole cents; a float is never among them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+from hashlib import sha256
+
+from webapp.errors import N_, Invalid
+from webapp.listing.keyset import LARGEST_ID
+
+# Zero-width joiners are part of Persian and Indic words and of emoji.
+_JOINERS = "\u200c\u200d"
+
+NO_SUCH_USER = N_("There is no such user (any more).")
+BANK = 0  # where credits come from by a grant, and go to by a withdrawal; no user has this id
+MOST_CENTS = 10**11  # in one transfer: a thousand million
+FULLEST_CENTS = 10**15  # in one account; JavaScript, too, still counts these without loss
+LONGEST_REASON = 200
+LONGEST_KEY = 255
+_LONGEST_AMOUNT = 30
+_GROUPS = "[ \u00a0\u202f]"  # what parts thousands: a space, the hard one, the narrow one of French
+_AMOUNT = re.compile(
+    rf"(?P<whole>[0-9]+|[0-9]{{1,3}}(?:{_GROUPS}[0-9]{{3}})+|[0-9]{{1,3}}(?:,[0-9]{{3}})+(?=\.))"
+    r"(?:[.,](?P<cents>[0-9]{1,2}))?"
+)
+
+
+def clean_user_id(value: int, *, field: str) -> int:
+    """One that somebody could have: the bank is nobody. Raises Invalid."""
+    if not BANK < value <= LARGEST_ID:
+        raise Invalid(NO_SUCH_USER, field=field)
+    return value
+
+
+def read_amount(text: str) -> int:
+    """Cents, from "12", "12.5", "12,50" or what a page shows. Raises Invalid on the field ``amount``."""
+    # Asked first: Python refuses to read a number of very many digits.
+    found = _AMOUNT.fullmatch(text.strip()) if len(text) <= _LONGEST_AMOUNT else None
+    if found is None:
+        raise Invalid(N_("Enter an amount such as 12.50, with at most two decimals."), field="amount")
+    whole = re.sub("[^0-9]", "", found["whole"])
+    return clean_cents(int(whole) * 100 + int((found["cents"] or "0").ljust(2, "0")))
+
+
+def clean_cents(cents: int) -> int:
+    """At least one cent, at most MOST_CENTS. Raises Invalid on the field ``amount``."""
+    if cents < 1:
+        raise Invalid(N_("Enter an amount above zero."), field="amount")
+    if cents > MOST_CENTS:
+        raise Invalid(N_("Move at most %(most)s at once."), field="amount", most=as_decimal(MOST_CENTS))
+    return cents
+
+
+def as_decimal(cents: int) -> Decimal:
+    """With two places, exactly."""
+    return Decimal(cents).scaleb(-2)
+
+
+def clean_reason(value: str) -> str:
+    """NFC, white space collapsed; may be empty. Raises Invalid on the field ``reason``."""
+    if len(value) > LONGEST_REASON * 4:  # asked first: a megabyte is not composed
+        raise Invalid(N_("Use at most %(most)s characters."), field="reason", most=LONGEST_REASON)
+    text = " ".join(unicodedata.normalize("NFC", value).split())
+    if len(text) > LONGEST_REASON:
+        raise Invalid(N_("Use at most %(most)s characters."), field="reason", most=LONGEST_REASON)
+    if not all(character.isprintable() or character in _JOINERS for character in text):
+        raise Invalid(N_("Use printable characters only."), field="reason")
+    return text if text.strip(_JOINERS + " ") else ""
+
+
+def require_reason(value: str) -> str:
+    """The same, but not empty."""
+    text = clean_reason(value)
+    if not text:
+        raise Invalid(N_("Say why."), field="reason")
+    return text
+
+
+def digest_key(actor_id: int | None, key: str) -> str:
+    """What is stored of an idempotency key: of any text the same length, and each actor has his own keys."""
+    if len(key) > LONGEST_KEY:
+        raise Invalid(N_("Use at most %(most)s characters."), field="key", most=LONGEST_KEY)
+    return sha256(f"{actor_id}:{key}".encode("utf-8", "surrogatepass")).hexdigest()
