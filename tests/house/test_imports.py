@@ -49,6 +49,7 @@ FILES: dict[str, frozenset[str]] = {
         "services": "rules passwords models queries throttle trash changes many presence",
         "keys": "models queries",
         "export": "rules queries services",
+        "proof": "rules models queries",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
@@ -75,7 +76,7 @@ FILES: dict[str, frozenset[str]] = {
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "export"),
+        *("many", "many_trash", "changes", "keys", "export", "proof"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

@@ -14,7 +14,7 @@ SHA256_HEX = 64
 
 
 class Account(Base):
-    """What somebody has. A user without one has nothing, and the bank has none: what it gave is the sum of all.
+    """What somebody has. A user without one has nothing. The bank has none: what it gave is what others have.
 
     ``changed_at`` never goes back, whatever the clocks of several machines say. There is no foreign key: to
     check one, a transfer would wait for whoever edits the user.
@@ -56,7 +56,7 @@ class Transfer(Base):
 class Posting(Base):
     """One side of a transfer: what it did to one account, and what that held then. The two sum to zero.
 
-    The bank's side has no balance: to know it, all who are granted something would have to wait for each other.
+    The bank's side has no balance: to know it, all who are granted something would wait for each other.
     """
 
     __tablename__ = "postings"

@@ -90,14 +90,18 @@ class Proof:
 def _side_by_side(
     one: AnySelect, key: str, many: AnySelect, foreign_key: str
 ) -> Iterator[tuple[int, AnyRow | None, Iterator[AnyRow]]]:
-    """For each number the row of ``one`` that has it as its key, and the rows of ``many`` that name it. Both are
-    in that order, and each row is read once, so the last must be taken before the next number is asked for.
+    """For each number the row of ``one`` that has it as its key, and the rows of ``many`` that name it. Both
+    come in that order. Each row is read once: all of a number's before the next number is asked for.
     """
     rows = merge(_read(one, key, 0), _read(many, foreign_key, 1), key=itemgetter(0, 1))
     for number, group in groupby(rows, key=itemgetter(0)):
-        _, which, first = next(group)
-        rest = (row for _, _, row in group)
-        yield (number, first, rest) if which == 0 else (number, None, chain([first], rest))
+        yield number, *_split(group)
+
+
+def _split(group: Iterator[tuple[int, int, AnyRow]]) -> tuple[AnyRow | None, Iterator[AnyRow]]:
+    _, which, first = next(group)
+    rest = (row for _, _, row in group)
+    return (first, rest) if which == 0 else (None, chain([first], rest))
 
 
 def _read(statement: AnySelect, key: str, which: int) -> Iterator[tuple[int, int, AnyRow]]:

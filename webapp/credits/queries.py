@@ -11,10 +11,15 @@ from sqlalchemy import select
 from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.rules import BANK
 from webapp.db import get_session
+from webapp.errors import N_, Invalid
 from webapp.listing.definition import Listing, Selection
 from webapp.listing.keyset import SortKey
 from webapp.listing.types import AnyRow
-from webapp.users.queries import list_people, list_trashed
+from webapp.users.models import User
+from webapp.users.queries import find_user, find_user_by_email, list_people, list_trashed
+
+LONGEST_NUMBER = 19
+LONGEST_EMAIL = 254
 
 _postings, _transfers = POSTINGS.c, TRANSFERS.c
 
@@ -50,8 +55,8 @@ _MOVEMENT = tuple(_transfers[name] for name in Movement._fields)
 
 
 class Line(NamedTuple):
-    """One posting as people read it. ``other_id`` is None where credits were granted or withdrawn, ``actor_id``
-    where that was done at the command line; a name is empty where the person is forgotten.
+    """One posting as people read it. ``other_id`` is None where credits were granted or withdrawn,
+    ``actor_id`` where it was done at the command line; a name is empty where the person is forgotten.
     """
 
     id: int
@@ -74,12 +79,22 @@ def get_balance(user_id: int) -> int:
 def list_balances(user_ids: Collection[int]) -> dict[int, int]:
     """By the ids of those who have an account."""
     statement = select(ACCOUNTS.c.user_id, ACCOUNTS.c.balance_cents).where(ACCOUNTS.c.user_id.in_(user_ids))
-    return {user_id: cents for user_id, cents in get_session().execute(statement)}
+    return {row.user_id: row.balance_cents for row in get_session().execute(statement)}
 
 
 def find_by_key(key_digest: str) -> Movement | None:
     row = get_session().execute(select(*_MOVEMENT).where(_transfers.key_digest == key_digest)).one_or_none()
     return None if row is None else Movement(*row)
+
+
+def find_person(text: str) -> User:
+    """By number or e-mail, as somebody types it. Raises Invalid on the field ``to_user_id``."""
+    typed = text.strip() if len(text) <= LONGEST_EMAIL else ""
+    is_number = typed.isascii() and typed.isdigit() and len(typed) <= LONGEST_NUMBER
+    user = find_user(int(typed)) if is_number else find_user_by_email(typed)
+    if user is None:
+        raise Invalid(N_("There is nobody with this number or e-mail."), field="to_user_id")
+    return user
 
 
 def select_postings(user_id: int) -> Selection:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 
+from webapp.access.permissions import Permission
 from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
 
@@ -25,6 +27,61 @@ _AMOUNT = re.compile(
     rf"(?P<whole>[0-9]+|[0-9]{{1,3}}(?:{_GROUPS}[0-9]{{3}})+|[0-9]{{1,3}}(?:,[0-9]{{3}})+(?=\.))"
     r"(?:[.,](?P<cents>[0-9]{1,2}))?"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What somebody wants moved, in clean values: made by the functions below. From the bank it is a grant,
+    to the bank a withdrawal.
+    """
+
+    from_user_id: int
+    to_user_id: int
+    amount_cents: int
+    reason: str
+
+    @property
+    def permission(self) -> Permission:
+        is_between_users = BANK not in {self.from_user_id, self.to_user_id}
+        return Permission.CREDITS_MOVE if is_between_users else Permission.CREDITS_ISSUE
+
+    @property
+    def sides(self) -> list[tuple[int, int]]:
+        """Each user with what it does to his account, in the order of their ids."""
+        sides = ((self.from_user_id, -self.amount_cents), (self.to_user_id, self.amount_cents))
+        return sorted(side for side in sides if side[0] != BANK)
+
+
+def order_transfer(*, from_user_id: int, to_user_id: int, amount_cents: int, reason: str = "") -> Order:
+    """From one user to another. Raises Invalid, as the next two do."""
+    if from_user_id == to_user_id:
+        raise Invalid(N_("Choose somebody else: this is the sender."), field="to_user_id")
+    return Order(
+        from_user_id=clean_user_id(from_user_id, field="from_user_id"),
+        to_user_id=clean_user_id(to_user_id, field="to_user_id"),
+        amount_cents=clean_cents(amount_cents),
+        reason=clean_reason(reason),
+    )
+
+
+def order_grant(*, to_user_id: int, amount_cents: int, reason: str) -> Order:
+    """New credits."""
+    return Order(
+        from_user_id=BANK,
+        to_user_id=clean_user_id(to_user_id, field="to_user_id"),
+        amount_cents=clean_cents(amount_cents),
+        reason=require_reason(reason),
+    )
+
+
+def order_withdrawal(*, from_user_id: int, amount_cents: int, reason: str) -> Order:
+    """Credits taken away."""
+    return Order(
+        from_user_id=clean_user_id(from_user_id, field="from_user_id"),
+        to_user_id=BANK,
+        amount_cents=clean_cents(amount_cents),
+        reason=require_reason(reason),
+    )
 
 
 def clean_user_id(value: int, *, field: str) -> int:

@@ -1,12 +1,13 @@
 """Moving credits. Raises Invalid, Conflict or Forbidden, and then nothing was written.
 
-Each way is one transaction: the transfer, its two postings, the balances, the history. Accounts are locked in
-the order of their ids by the very statements that change them; a transfer waits for no row but these.
+A movement is one transaction: the transfer, its two postings, the balances, the history. Accounts are locked
+in the order of their ids by the very statements that change them; a transfer waits for no row but these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,11 +15,10 @@ from sqlalchemy import ColumnElement, case, delete, insert, literal, select, upd
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.access.actor import Actor
-from webapp.access.permissions import Permission
 from webapp.credits import rules
 from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.queries import Movement, find_by_key, get_balance, list_balances
-from webapp.credits.rules import BANK, FULLEST_CENTS
+from webapp.credits.rules import BANK, FULLEST_CENTS, Order
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, DomainError, Invalid
 from webapp.extensions import BigId, UtcDateTime, utc_now
@@ -27,92 +27,71 @@ from webapp.history.services import Happening, Subject, record_all
 from webapp.users.models import USERS
 from webapp.users.queries import Person, list_people
 
-class Order(NamedTuple):
-    """What is asked for, in values that are clean. Only grant() and withdraw() may name the bank."""
-
-    from_user_id: int
-    to_user_id: int
-    amount_cents: int
-    reason: str
-
 
 @atomic
-def transfer(
-    *,
-    from_user_id: int,
-    to_user_id: int,
-    amount_cents: int,
-    reason: str = "",
-    key: str | None = None,
-    actor: Actor,
-) -> Movement:
-    """From one user to another. Who sends must be active; who receives need not be.
+def move(order: Order, *, key: str | None = None, actor: Actor) -> Movement:
+    """Carry the order out. Who sends must be active; credits are withdrawn from others too, and who receives
+    need not be.
 
     With a ``key`` that this actor has used before, the transfer of then is answered and nothing is done;
     raises Conflict when that was another one.
     """
-    actor.require(Permission.CREDITS_MOVE)
-    if from_user_id == to_user_id:
-        raise Invalid(N_("Choose somebody else: this is the sender."), field="to_user_id")
-    order = Order(
-        rules.clean_user_id(from_user_id, field="from_user_id"),
-        rules.clean_user_id(to_user_id, field="to_user_id"),
-        rules.clean_cents(amount_cents),
-        rules.clean_reason(reason),
-    )
-    return _move(order, Kind.TRANSFERRED, Permission.CREDITS_MOVE, key=key, actor=actor)
-
-
-@atomic
-def grant(
-    *, to_user_id: int, amount_cents: int, reason: str, key: str | None = None, actor: Actor
-) -> Movement:
-    """New credits, for a reason; ``key`` as for transfer()."""
-    actor.require(Permission.CREDITS_ISSUE)
-    to_user_id = rules.clean_user_id(to_user_id, field="to_user_id")
-    order = Order(BANK, to_user_id, rules.clean_cents(amount_cents), rules.require_reason(reason))
-    return _move(order, Kind.GRANTED, Permission.CREDITS_ISSUE, key=key, actor=actor)
-
-
-@atomic
-def withdraw(
-    *, from_user_id: int, amount_cents: int, reason: str, key: str | None = None, actor: Actor
-) -> Movement:
-    """Take credits away, for a reason, from inactive people too; ``key`` as for transfer()."""
-    actor.require(Permission.CREDITS_ISSUE)
-    from_user_id = rules.clean_user_id(from_user_id, field="from_user_id")
-    order = Order(from_user_id, BANK, rules.clean_cents(amount_cents), rules.require_reason(reason))
-    return _move(order, Kind.WITHDRAWN, Permission.CREDITS_ISSUE, key=key, actor=actor)
-
-
-def _move(order: Order, kind: Kind, permission: Permission, *, key: str | None, actor: Actor) -> Movement:
-    """The history comes last, since it holds one of its lanes until the end."""
+    actor.require(order.permission)
     now, digest = utc_now(), None if key is None else rules.digest_key(actor.user_id, key)
     movement = _note(order, digest, now, actor)
     if movement is None:
         return _repeat(order, digest or "")
-    held = {user_id: _change(user_id, cents, now) for user_id, cents in _sides(order)}
+    held = {user_id: _change(user_id, cents, now) for user_id, cents in order.sides}
     people = {person.id: person for person in list_people(held)}
-    _check(order, held, people, permission, actor)
-    _post(movement, {user_id: account for user_id, account in held.items() if account is not None})
+    _check(order, people, held, actor)
+    accounts = {user_id: account for user_id, account in held.items() if account is not None}
+    _post(movement, accounts)
     happenings = [
-        _describe(movement, people[user_id], held[user_id], cents) for user_id, cents in _sides(order)
+        _describe(movement, people[user_id], accounts[user_id].balance_cents, cents)
+        for user_id, cents in order.sides
     ]
-    record_all(kind, happenings, actor=actor)
+    record_all(_kind_of(order), happenings, actor=actor)
     return movement
 
 
-def _sides(order: Order) -> list[tuple[int, int]]:
-    """Whose accounts are changed, and by how much, in the order of their ids."""
-    sides = ((order.from_user_id, -order.amount_cents), (order.to_user_id, order.amount_cents))
-    return sorted(side for side in sides if side[0] != BANK)
+class Effect(NamedTuple):
+    """What an order will do to one of its users."""
+
+    person: Person
+    before_cents: int
+    after_cents: int
+
+
+def foresee(order: Order, *, actor: Actor) -> list[Effect]:
+    """What move() would do at this moment, the sender first. Raises what it would raise; writes nothing."""
+    actor.require(order.permission)
+    people = {person.id: person for person in list_people([user_id for user_id, _cents in order.sides])}
+    balances = list_balances(people)
+    after = {user_id: balances.get(user_id, 0) + cents for user_id, cents in order.sides}
+    _check(
+        order,
+        people,
+        {it: cents if 0 <= cents <= FULLEST_CENTS else None for it, cents in after.items()},
+        actor,
+    )
+    return [
+        Effect(people[user_id], balances.get(user_id, 0), after[user_id])
+        for user_id in (order.from_user_id, order.to_user_id)
+        if user_id != BANK
+    ]
+
+
+def _kind_of(order: Order) -> Kind:
+    if order.from_user_id == BANK:
+        return Kind.GRANTED
+    return Kind.WITHDRAWN if order.to_user_id == BANK else Kind.TRANSFERRED
 
 
 def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> Movement | None:
     """None when there is one of that key. Whoever comes with it at the same moment waits here, and holds
     nothing that others wait for.
     """
-    values = {**order._asdict(), "created_at": now, "actor_id": actor.user_id}
+    values = {**asdict(order), "created_at": now, "actor_id": actor.user_id}
     statement = (
         _dialect_insert()(TRANSFERS)
         .values(**values, key_digest=key_digest)
@@ -125,7 +104,7 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
 
 def _repeat(order: Order, key_digest: str) -> Movement:
     movement = find_by_key(key_digest)
-    if movement is None or order != tuple(getattr(movement, name) for name in Order._fields):
+    if movement is None or asdict(order).items() - movement._asdict().items():
         raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
     return movement
 
@@ -171,20 +150,18 @@ def _later(one: ColumnElement[datetime], other: ColumnElement[datetime]) -> Colu
 
 
 def _check(
-    order: Order,
-    held: Mapping[int, _Account | None],
-    people: Mapping[int, Person],
-    permission: Permission,
-    actor: Actor,
+    order: Order, people: Mapping[int, Person], held: Mapping[int, object | None], actor: Actor
 ) -> None:
-    """Asked once the accounts are locked, of the people as they are by now."""
-    for field in ("from_user_id", "to_user_id"):
-        user_id: int = getattr(order, field)
+    """Asked once the accounts are locked, of the people as they are by now. ``held`` is None for who has too
+    little or would have too much.
+    """
+    sides = {"from_user_id": order.from_user_id, "to_user_id": order.to_user_id}
+    for field, user_id in sides.items():
         if user_id == BANK:
             continue
         if user_id not in people:
             raise Invalid(rules.NO_SUCH_USER, field=field)
-        actor.require(permission, on=people[user_id].role)
+        actor.require(order.permission, on=people[user_id].role)
     sender = people.get(order.from_user_id)
     if sender is not None and order.to_user_id != BANK and not sender.is_active:
         raise Conflict(
@@ -216,12 +193,15 @@ def _post(movement: Movement, held: Mapping[int, _Account]) -> None:
     get_session().execute(insert(POSTINGS), rows)
 
 
-def _describe(movement: Movement, person: Person, account: _Account | None, cents: int) -> Happening:
+def _describe(movement: Movement, person: Person, balance: int, cents: int) -> Happening:
     """What the history tells of one side. Of the other side it names the number alone: that person may be
     forgotten one day, and is to be found here then no more.
     """
-    balance = account.balance_cents if account else 0
-    facts = {"transfer": movement.id, "cents": movement.amount_cents, "why": movement.reason}
+    facts: dict[str, object] = {
+        "transfer": movement.id,
+        "cents": movement.amount_cents,
+        "why": movement.reason,
+    }
     if BANK not in {movement.from_user_id, movement.to_user_id}:
         facts |= {"to": movement.to_user_id} if cents < 0 else {"from": movement.from_user_id}
     return Happening(
