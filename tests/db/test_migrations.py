@@ -24,7 +24,10 @@ from webapp.operations.health import migration_heads
 from webapp.users.models import User
 
 # Alembic cannot compare those of expressions: SQLite does not read them back, Postgres spells them anew.
-EXPRESSION_INDEXES = {"ix_users_by_last_sign_in", "ix_users_search", "ix_entries_search"}
+EXPRESSION_INDEXES = {
+    *("ix_users_by_last_sign_in", "ix_users_by_month"),
+    *("ix_users_search", "ix_entries_search"),
+}
 
 
 def list_tables() -> set[str]:

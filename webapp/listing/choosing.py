@@ -46,6 +46,8 @@ MOST_LOOKED_AT, FINEST_SHARE = 4_000, 2
 MOST_LOOKED_AT_OF_A_RANGE = 500  # for to ask for the next costs less, as no list of a trigram is gone through
 # Of the words together; but one of each.
 MOST_TRIGRAMS = 4
+# Each is a part of an index to be merged with the others.
+MOST_MONTHS = 36
 # The search's index is asked for segments that hold no more than this part of the rows.
 MARKED_SHARE = 2
 
@@ -119,12 +121,16 @@ class Finder(ABC):
         where = self.selection.range
         if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
-        most = isqrt(GATHERED_FOR_ONE_WALKED * TYPICAL_PAGE * self._population)
         number = self._number_in_range
         if number > MOST_COUNTED:
+            is_monthly = wanted.sort in self.listing.monthly.get(where.sort, ())
+            if is_monthly and where.months and len(where.months) <= MOST_MONTHS:
+                return self._walk_months(wanted, where.months)
             rows = self._walk_bounded(wanted, SHORTEST_WALK)
             if len(rows) == wanted.limit:
                 return rows
+        most = isqrt(GATHERED_FOR_ONE_WALKED * TYPICAL_PAGE * self._population)
+        if number > MOST_COUNTED:
             number = self._count_range(most + 1)
         if number <= most:
             return self._run(
@@ -148,6 +154,12 @@ class Finder(ABC):
         """Fewer rows than wanted tell nothing: the hits may lie further on."""
         statement = statements.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
+
+    def _walk_months(self, wanted: Slice, months: range) -> Sequence[AnyRow]:
+        shape = replace(self._shape(wanted), merged_months=len(months))
+        numbers = {f"month_{place}": month for place, month in enumerate(months)}
+        statement = statements.walk_months(self.listing, shape)
+        return self._run(statement, edge=wanted.edge, offset=wanted.offset, **numbers)
 
     def _descend(self, wanted: Slice, *, skim: int = 0) -> Sequence[AnyRow]:
         """Through the order of the sort, stretch after stretch, each as coarse as can be looked at whole.

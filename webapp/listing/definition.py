@@ -5,17 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Index, MetaData, String, Table, text
+from sqlalchemy import Column, ColumnElement, Index, Integer, MetaData, String, Table, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from webapp.extensions import BigId
 from webapp.listing.keyset import SortKey
 from webapp.listing.stretches import Order, TimeOrder
 
+MONTHS = 12  # of a year
 SEGMENT_NAME = re.compile(r"#[a-z0-9]{2}")
+
+
+class month_number(FunctionElement[int]):
+    """The month of a stored time in UTC, counted from the year 0."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(month_number, "sqlite")
+def _month_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    time = compiler.process(element.clauses, **options)
+    year, month = (f"CAST(substr({time}, {place}) AS INTEGER)" for place in ("1, 4", "6, 2"))
+    return f"({MONTHS} * {year} + {month})"
+
+
+@compiles(month_number)
+def _month_postgres(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    time = f"{compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC'"
+    year, month = (f"date_part('{part}', {time})::integer" for part in ("year", "month"))
+    return f"({MONTHS} * {year} + {month})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +85,7 @@ class SearchIndex:
 class Listing:
     """What can be listed. ``columns`` is what a row shows, the id among them; a sort exists only where an
     index does. ``owners`` are columns that a row belongs to somebody by, each with an index of every sort.
+    ``monthly`` says of the sort that a range is about, which sorts have an index within each of its months.
     Declare it once: its identity keys the statements that were built for it.
     """
 
@@ -69,6 +95,7 @@ class Listing:
     segments: Segments | None = None
     search: SearchIndex | None = None
     owners: Mapping[str, Column[Any]] = field(default_factory=dict)
+    monthly: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +105,14 @@ class Range:
     sort: str
     low: datetime | None
     before: datetime | None
+
+    @property
+    def months(self) -> range | None:
+        """Those that it touches, as numbers of ``month_number``; None without both bounds."""
+        if self.low is None or self.before is None:
+            return None
+        first, last = (at.astimezone(UTC) for at in (self.low, self.before - timedelta.resolution))
+        return range(MONTHS * first.year + first.month, MONTHS * last.year + last.month + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

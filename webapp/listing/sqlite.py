@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from webapp.listing import statements
 from webapp.listing.asking import Question, months_of, trigrams_of
-from webapp.listing.choosing import Finder, Slice
+from webapp.listing.choosing import SHORTEST_WALK, Finder, Slice
 from webapp.listing.counting import MOST_COUNTED
 from webapp.listing.search import SHORTEST_SUBSTRING, pattern_of
 from webapp.listing.types import AnyRow
@@ -17,6 +17,8 @@ from webapp.listing.types import AnyRow
 ROWS_OF_A_PAGE = 4_000  # of a list in the full text
 # Somewhat more than are counted are gathered all the same: to descend and to count costs more.
 MOST_GATHERED = 15_000
+# So many times what was expected may prove true.
+ALLOWANCE = 2
 
 
 class SQLiteFinder(Finder):
@@ -26,7 +28,21 @@ class SQLiteFinder(Finder):
 
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
         found = self._look(wanted, None, most=MOST_GATHERED + 1, is_counting=not self._are_words_short)
-        return self._descend(wanted) if found is None else found
+        if found is not None:
+            return found
+        if self._expected_walk(wanted) * ALLOWANCE <= SHORTEST_WALK:
+            walked = self._walk_bounded(wanted, SHORTEST_WALK)
+            if len(walked) == wanted.limit:
+                return walked
+        return self._descend(wanted)
+
+    def _expected_walk(self, wanted: Slice) -> int:
+        """How many rows a walk looks at, if all that have the rarest trigram are hits and spread evenly."""
+        where = self.selection.range
+        if where is not None and where.sort != wanted.sort:  # the walk would read past those outside as well
+            return self._table_rows
+        hits = min((self._trigram_sizes[trigram] for trigram in self._trigrams), default=0)
+        return (wanted.offset + wanted.limit) * self._table_rows // max(hits, 1)
 
     def _is_surely_many(self) -> bool:
         """The index alone says so: for words of one trigram it is exact."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Integer,
     LargeBinary,
     Text,
     bindparam,
@@ -37,7 +38,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.sql.visitors import iterate
 
-from webapp.listing.definition import Listing, SearchIndex, Selection
+from webapp.listing.definition import Listing, SearchIndex, Selection, month_number
 from webapp.listing.keyset import Edge, beyond, order_by
 from webapp.listing.search import pattern_of
 from webapp.listing.stretches import Stretch
@@ -85,6 +86,7 @@ def _unindexed(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 class Shape:
     """All of a query but its values. ``trigrams``, ``is_marked``, ``has_months`` and ``has_stretch`` say what
     the search's index is asked for: parts of the words, the segments, the months of the range, a stretch.
+    ``merged_months`` is how many parts of an index by month are read.
     """
 
     is_sqlite: bool
@@ -98,6 +100,7 @@ class Shape:
     is_marked: bool = False
     has_months: bool = False
     is_counted: bool = False
+    merged_months: int = 0
     has_stretch: bool = False
     has_stretch_low: bool = False
     has_stretch_end: bool = False
@@ -198,6 +201,21 @@ def gather(listing: Listing, shape: Shape) -> AnySelect:
     """Find all rows of the range in its index, of which only the page's are kept and sorted."""
     hit = _hits(listing, shape, _key_columns(listing, shape), is_ranged=True).subquery()
     return _page_of(listing, shape, _cut(shape, hit))
+
+
+@lru_cache(maxsize=1_000)
+def walk_months(listing: Listing, shape: Shape) -> AnySelect:
+    """Read, for each month that the range touches, the index that begins with it, and check each row."""
+    time, key = listing.sorts[shape.range or ""].column, listing.sorts[shape.sort].column
+    rows = select(*_key_columns(listing, shape)).where(*_range_checks(listing, shape, is_indexed=False))
+    if shape.segments is not None:
+        rows = rows.where(_is_of(listing, shape.segments, is_indexed=False))
+    if shape.has_edge:
+        rows = rows.where(beyond(key, listing.row_id, descending=shape.descending))
+    names = [f"month_{number}" for number in range(shape.merged_months)]
+    branches = [rows.where(month_number(time) == bindparam(name, type_=Integer())) for name in names]
+    found = _in_order(listing, shape, branches, is_skipping=True).subquery().c
+    return _page_of(listing, shape, select(found.id))
 
 
 @lru_cache(maxsize=1_000)
@@ -399,13 +417,18 @@ def _merge(
     )
     if shape.has_edge:
         rows = rows.where(beyond(key, listing.row_id, descending=shape.descending))
-    order = order_by(key, listing.row_id, descending=shape.descending)
     rows = rows.where(*_owner_checks(listing, shape))
     branches = [rows]
     if shape.owners and shape.segments is not None:
         branches = [rows.where(_is_of(listing, shape.segments, is_indexed=False))]
     elif names := _merged_segments(listing, shape):
         branches = [rows.where(_segment(listing) == _quoted(name)) for name in names]
+    return _in_order(listing, shape, branches, is_skipping=is_skipping)
+
+
+def _in_order(listing: Listing, shape: Shape, branches: list[AnySelect], *, is_skipping: bool) -> Any:
+    """Those rows of the branches that the shape asks for, each branch having them in its index's order."""
+    order = order_by(listing.sorts[shape.sort].column, listing.row_id, descending=shape.descending)
     if len(branches) == 1:
         merged: Any = branches[0].order_by(*order)
     else:

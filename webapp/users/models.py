@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, Unmapped, mapped_column, unmapped_column, val
 from webapp.access.permissions import Role
 from webapp.errors import N_
 from webapp.extensions import Base, BigId, FoldedText, Generated, UtcDateTime, table_of, utc_now
-from webapp.listing.definition import search_index, totals_table
+from webapp.listing.definition import month_number, search_index, totals_table
 from webapp.listing.periods import Signs
 from webapp.listing.search import fold, searchable
 from webapp.listing.stretches import Order, TextOrder, TimeOrder
@@ -164,6 +164,8 @@ Index(
     *(_c.name_key, _c.email_key, _c.last_sign_in_at),
 )
 Index("ix_users_by_last_sign_in", _c.segment, func.coalesce(_c.last_sign_in_at, NEVER), _c.id, _c.created_at)
+# Where a month is chosen, its first names are no first names of the list: they would be far to walk to.
+Index("ix_users_by_month", month_number(_c.created_at), _c.name_key, _c.id, _c.created_at, _c.segment)
 # How the search's index cuts the order of each sort.
 ORDERS: dict[str, Order] = {
     "name": TextOrder("name_key", 0),

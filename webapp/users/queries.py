@@ -54,6 +54,7 @@ LISTING = Listing(
     sorts=SORTS,
     segments=PARTS,
     search=SearchIndex(_users.search_text, "users_search", _users.created_at, ORDERS),
+    monthly={"created_at": frozenset({"name"})},
 )
 
 
