@@ -14,18 +14,18 @@ from webapp.db.session import renew_time_limit
 from webapp.history.rules import Kind
 from webapp.history.services import record
 from webapp.listing.page import count_rows, walk
-from webapp.users.models import User
+from webapp.users.queries import get_user
 from webapp.users.services import about
 
 HEAD = ("at", "transfer", "amount", "balance", "other_id", "other_name", "reason", "actor_id", "actor_name")
 
 
-def note_export(user: User, *, actor: Actor) -> None:
+def note_export(user_id: int, *, actor: Actor) -> None:
     """Who took whose ledger out, and how many lines it had."""
     actor.require(Permission.USERS_EXPORT)
-    count = count_rows(get_session(), LISTING, select_postings(user.id))
+    count = count_rows(get_session(), LISTING, select_postings(user_id))
     facts = {"count": count.value, "is_more": not count.is_exact}
-    record(Kind.EXPORTED, actor=actor, subject=about(user)._replace(version=None), facts=facts)
+    record(Kind.EXPORTED, actor=actor, subject=about(get_user(user_id))._replace(version=None), facts=facts)
 
 
 def read_ledger(user_id: int) -> Iterator[list[tuple[object, ...]]]:

@@ -96,7 +96,7 @@ def export_ledger(user_id: int) -> Response:
         f"credits-{user.id}-{utc_now():%Y-%m-%d}",
         export.HEAD,
         export.read_ledger(user.id),
-        begin=lambda: export.note_export(user, actor=actor),
+        begin=lambda: export.note_export(user.id, actor=actor),
     )
 
 

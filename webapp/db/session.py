@@ -166,8 +166,8 @@ def begin_writing(session: Session, *, patience_ms: int | None = None) -> None:
 
 
 def begin_snapshot(session: Session) -> None:
-    """Until the transaction ends, read all as it is at one moment, for as long as it takes: for commands whose
-    statements must agree.
+    """Read all as it is at one moment, for as long as it takes, until the transaction ends: for commands
+    whose statements must agree.
     """
     session.rollback()
     if is_sqlite(sqla.engine):  # where every transaction reads like that, from its first statement on
