@@ -10,7 +10,7 @@ LOCAL := DEBUG=1 SQL_ECHO=$(or $(SQL_ECHO),0) PORT=$(PORT)
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev password test lint format tests browser bench bench-query chaos clean
+.PHONY: help run dev password test lint format tests browser bench bench-query fuzz chaos clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -52,6 +52,9 @@ bench: $(VENV)/for-test ## What pages cost beside a bare Flask page: SIZES=1k,10
 
 bench-query: $(VENV)/for-run ## The slowest queries of the list, on DATABASE_URL; ARGS=--plans explains them
 	@$(LOCAL) $(BIN)/python -m bench.query $(ARGS)
+
+fuzz: $(VENV)/for-test ## Made-up calls of the API on both databases: CASES=1000 of each call
+	FUZZ_CASES=$(or $(CASES),1000) $(BIN)/python -m pytest -n $(WORKERS) tests/api/test_made_up_calls.py
 
 chaos: $(VENV)/for-test ## 10,000 conflicting edits while workers are killed, of which none may get lost: EDITS= DBS=
 	$(BIN)/python -m chaos

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.limits import check
 from bench.measure import make_rows, measure
-from bench.prepare import EMAIL, PASSWORD, SERVER, STORES, Size, Store, prepare
+from bench.prepare import EMAIL, PASSWORD, SERVER, STORES, Size, Store, make_token, prepare
 from bench.report import Result, describe, write
 from bench.server import Client, serve
 from webapp.config import ROOT
@@ -53,6 +53,7 @@ def run(store: Store, size: Size, floor: Client, rounds: int) -> Result:
     prepared = prepare(store, size)
     with serve("wsgi:app", prepared.environment) as dossier:
         dossier.sign_in(EMAIL, PASSWORD)
+        dossier.use_token(make_token(prepared))
         floor.renew()  # making a large database took a while
         rows = make_rows(dossier, size.users)
         floor_row = measure(rows, floor, rounds)

@@ -14,6 +14,7 @@ MOST_OF_A_LIST = 5.0
 MOST_OF_THE_MEDIAN_SEARCH = {"SQLite": 12.0, "Postgres": 20.0}
 MOST_OF_A_SEARCH = {"SQLite": 30.0, "Postgres": 60.0}
 MOST_OF_A_SAVE = 15.0
+MOST_OF_A_CALL = 4.0  # the first page of the API
 # Ten million users beside a thousand.
 MOST_GROWTH = 1.5
 MOST_MS_OF_A_COMBINATION = {"SQLite": 150.0, "Postgres": 500.0}
@@ -63,6 +64,8 @@ def _check_million(result: Result) -> Iterator[Verdict]:
     ):
         slowest = result.slowest(*groups)
         yield verdict(slowest.label, result.ratio(slowest), most)
+    first_call = result.rows_of(Group.API)[0]
+    yield verdict(first_call.label, result.ratio(first_call), MOST_OF_A_CALL)
     yield verdict("the median search", result.median_search(), MOST_OF_THE_MEDIAN_SEARCH[result.title])
 
 

@@ -12,7 +12,7 @@ from math import ceil
 from statistics import median
 
 from bench.server import Client
-from bench.workload import FILTERS, SEARCHES, SORTS, path_of, some_combinations
+from bench.workload import FILTERS, SEARCHES, SORTS, call_of, path_of, some_combinations
 
 PAGE_SIZE = 50
 # Of timed requests to one database of one size; what is slow is asked less often, but evenly over that time.
@@ -29,6 +29,7 @@ class Group(StrEnum):
     FILTER = "filter"
     SEARCH = "search"
     COMBINATION = "combination"
+    API = "api"
     OTHER = "other"
     SAVE = "save"
 
@@ -91,6 +92,9 @@ def make_rows(dossier: Client, users: int) -> list[Row]:
         *(get(Group.FILTER, f"filter: {name}", path_of(query)) for name, query in FILTERS.items()),
         *(get(Group.SEARCH, f"search: {name}", path_of({"q": text})) for name, text in SEARCHES.items()),
         *(get(Group.COMBINATION, one.label, one.path) for one in some_combinations()),
+        get(Group.API, "API: first page", call_of(page=1)),
+        get(Group.API, "API: page in the middle, by its number", call_of(page=pages // 2)),
+        get(Group.API, "API: last page, by its number", call_of(page=pages)),
         get(Group.OTHER, "page in the middle, by its number", middle),
         get(Group.OTHER, "one user", person),
         get(Group.OTHER, "edit form", f"{person}/edit"),

@@ -256,15 +256,24 @@ def _fingerprint() -> str:
 
 
 def _fill(environment: dict[str, str], users: int) -> float:
-    def run(*command: str, output: int | None = subprocess.DEVNULL) -> None:
-        flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
-        subprocess.run(
-            [*flask, *command], env={**os.environ, **environment}, cwd=ROOT, check=True, stdout=output
-        )
-
-    run("init-db")
+    _run(environment, "init-db")
     started = monotonic()
-    run("seed", "--count", str(users), output=None)
+    _run(environment, "seed", "--count", str(users), output=None)
     seconds = monotonic() - started
-    run("create-admin", "--email", EMAIL, "--password", PASSWORD)
+    _run(environment, "create-admin", "--email", EMAIL, "--password", PASSWORD)
     return seconds
+
+
+def make_token(prepared: Prepared) -> str:
+    """For a program that reads users."""
+    words = ("tokens", "create", EMAIL, "--name", "bench", "--scope", "users.read", "--days", "1")
+    return _run(prepared.environment, *words, output=subprocess.PIPE).strip()
+
+
+def _run(environment: dict[str, str], *command: str, output: int | None = subprocess.DEVNULL) -> str:
+    """A command of Dossier; answers what it says, if that is a PIPE's."""
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi", *command]
+    done = subprocess.run(
+        flask, env={**os.environ, **environment}, cwd=ROOT, check=True, stdout=output, text=True
+    )
+    return done.stdout or ""

@@ -51,6 +51,7 @@ class Client:
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
         self._cookies: dict[str, str] = {}
+        self._token = ""
         self._process = process
         self._await_ready()
 
@@ -74,10 +75,12 @@ class Client:
         self._connection.close()
 
     def request(self, method: str, path: str, form: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Answer status and text."""
+        """Answer status and text. The API gets the token, and pages the cookies."""
         body = urlencode(form) if form is not None else None
         headers = {"Accept-Language": "en"}
-        if self._cookies:
+        if path.startswith("/api/"):
+            headers["Authorization"] = f"Bearer {self._token}"
+        elif self._cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -94,6 +97,9 @@ class Client:
     def sign_in(self, email: str, password: str) -> None:
         form = self.read_form("/auth/login")
         self.time_post("/auth/login", {**form, "email": email, "password": password})
+
+    def use_token(self, token: str) -> None:
+        self._token = token
 
     def read(self, path: str) -> str:
         """The text of a page that must be there."""

@@ -78,3 +78,8 @@ def some_combinations() -> Iterator[Combination]:
 def path_of(query: Mapping[str, str], **where: str) -> str:
     """The address of the list."""
     return "/users/?" + urlencode({name: value for name, value in {**query, **where}.items() if value})
+
+
+def call_of(*, page: int, page_size: int = 50) -> str:
+    """The address of the same list for programs."""
+    return f"/api/v1/users?page_size={page_size}&page={page}"

@@ -261,14 +261,19 @@ def newest_entry(app: Flask) -> int:
 def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, for "nothing was changed".
 
-    But for when a device was last seen and who has a form open, which are marks that reading leaves
-    (RFC 9110, 9.2.1: nobody asked for them), for the totals, which are an account of the users and not what
-    they sum up to, and for the history, in which refusals stand too.
+    But for when a device was last seen, when a token was last used and who has a form open, which are marks
+    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the totals, which are an account of the
+    users and not what they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
         session = get_session()
         return {
-            name: sorted(tuple(row) for row in session.execute(table.select()).all())
+            name: sorted(
+                tuple(row)
+                for row in session.execute(
+                    select(*(column for column in table.columns if not column.name.startswith("last_used_")))
+                )
+            )
             for name, table in Base.metadata.tables.items()
             if name not in {"sessions", "open_forms", TOTALS.name, ENTRIES.name, LANES.name}
         }

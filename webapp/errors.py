@@ -44,6 +44,10 @@ class Invalid(DomainError):
     """A value that breaks a rule."""
 
 
+class Malformed(DomainError):
+    """What was sent stands where it must not stand: it is not even looked at."""
+
+
 class Conflict(DomainError):
     """A value that is fine by itself but taken, or a state that forbids the change."""
 

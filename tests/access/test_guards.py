@@ -9,15 +9,18 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from webapp.access.actor import Door
 from webapp.access.guards import SignInRequired, guard_routes, permission_of, requires
 from webapp.access.identity import (
     Identity,
     current_actor,
     current_identity,
+    door_of_request,
     find_identity,
+    page_actor,
     set_identity_loader,
 )
-from webapp.access.permissions import Permission, Role
+from webapp.access.permissions import Permission, Role, may
 from webapp.errors import Forbidden
 
 
@@ -27,6 +30,7 @@ class Tiny:
     def __init__(self, permission: Permission | None, role: Role | None = None) -> None:
         self.ran = self.asked = 0
         self.role = role
+        self.scopes: frozenset[Permission] | None = None
         self.app = Flask("tiny", static_folder=None)
         self.app.testing = True  # exceptions come out as they are
         set_identity_loader(self.app, self.load)
@@ -49,6 +53,7 @@ class Tiny:
             language=None,
             time_zone=None,
             session_id=1,
+            scopes=self.scopes,
         )
 
     def client(self) -> FlaskClient:
@@ -100,6 +105,54 @@ def test_the_role_decides_before_the_view_runs(role: Role, is_let_in: bool) -> N
         with pytest.raises(Forbidden):
             client.get("/")
     assert (tiny.ran, tiny.asked) == (int(is_let_in), 1)
+
+
+def test_each_door_asks_its_own_loader_and_what_has_none_knows_nobody() -> None:
+    tiny = Tiny(Permission.USERS_READ, Role.ADMINISTRATOR)
+    tiny.app.add_url_rule("/api/v1/users", "call", requires(Permission.USERS_READ)(_plain(tiny.view)))
+    client = tiny.client()
+    with pytest.raises(SignInRequired):
+        client.get("/api/v1/users")
+    assert (tiny.ran, tiny.asked) == (0, 0)
+    set_identity_loader(tiny.app, tiny.load, door=Door.API)
+    assert client.get("/api/v1/users").text == "ran"
+    assert tiny.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "door"),
+    [
+        ("/api", Door.API),
+        ("/api/", Door.API),
+        ("/api/v1/users?q=1", Door.API),
+        ("/", Door.PAGE),
+        ("/apis", Door.PAGE),
+        ("/users/api/", Door.PAGE),
+        ("/API/", Door.PAGE),
+        ("//api/", Door.PAGE),
+    ],
+)
+def test_the_path_says_which_door_it_is(path: str, door: Door) -> None:
+    with Tiny(Permission.PUBLIC).app.test_request_context(path, base_url="http://localhost"):
+        assert door_of_request() is door
+        assert page_actor().door is door
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("permission", Permission)
+def test_a_scope_narrows_a_role_and_never_widens_it(role: Role, permission: Permission) -> None:
+    if permission is Permission.PUBLIC:
+        return
+    tiny = Tiny(permission, role)
+    client = tiny.client()
+    for scopes in (frozenset[Permission](), frozenset({permission}), frozenset(Permission) - {permission}):
+        tiny.scopes, tiny.ran = scopes, 0
+        if permission in scopes and may(role, permission):
+            assert client.get("/").text == "ran"
+        else:
+            with pytest.raises(Forbidden):
+                client.get("/")
+            assert tiny.ran == 0
 
 
 def test_a_route_added_behind_the_guard_s_back_is_shut() -> None:

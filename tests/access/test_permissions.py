@@ -21,6 +21,7 @@ HOLDERS: dict[Permission, set[Role]] = {
     Permission.PUBLIC: {Role.MEMBER, *STAFF},
     Permission.OWN_ACCOUNT: {*STAFF},
     Permission.HISTORY_READ: {*STAFF},
+    Permission.TOKENS_MANAGE: {Role.ADMINISTRATOR},
     Permission.USERS_READ: {*STAFF},
     Permission.USERS_CREATE: {Role.SUPPORT, Role.ADMINISTRATOR},
     Permission.USERS_EDIT: {Role.SUPPORT, Role.ADMINISTRATOR},

@@ -33,6 +33,7 @@ from webapp.credits.services import move
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.notes.models import Note
+from webapp.tokens.services import create_token
 from webapp.users.models import User, derive_keys
 from webapp.users.services import create_user, update_user
 from webapp.users.trash import delete_user
@@ -371,6 +372,38 @@ ROUTES = (
         answers={"POST": 303},
     ),
     Route(
+        endpoint="tokens.list_own_tokens",
+        path="/tokens/",
+        permission=Permission.OWN_ACCOUNT,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="tokens.create_token",
+        path="/tokens/new",
+        permission=Permission.OWN_ACCOUNT,
+        answers={"GET": 200, "POST": 200},
+        form={"name": "Report", "scopes": "users.read", "days": "30"},
+    ),
+    Route(
+        endpoint="tokens.revoke_own_token",
+        path="/tokens/{own_token}/revoke",
+        permission=Permission.OWN_ACCOUNT,
+        answers={"POST": 303},
+    ),
+    Route(
+        endpoint="tokens.list_all_tokens",
+        path="/tokens/all",
+        permission=Permission.TOKENS_MANAGE,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="tokens.revoke_token",
+        path="/tokens/all/{their_token}/revoke",
+        permission=Permission.TOKENS_MANAGE,
+        answers={"POST": 303},
+        row={"role": Role.AUDITOR},
+    ),
+    Route(
         endpoint="auth.edit_profile",
         path="/auth/profile",
         permission=Permission.OWN_ACCOUNT,
@@ -435,6 +468,8 @@ class Stage:
             token=_make_link(app, row) if "{token}" in route.path else "",
             trashed=_trash(app, row) if "{trashed}" in route.path else 0,
             entry=_change(app, row) if "{entry}" in route.path else 0,
+            own_token=_make_token(app, visitor.user or row) if "{own_token}" in route.path else 0,
+            their_token=_make_token(app, row) if "{their_token}" in route.path else 0,
             note=_make_note(app, visitor.user or row, row) if "{note}" in route.path else 0,
             rich=_make_rich(app, row) if "{rich}" in route.path else 0,
             **{
@@ -460,6 +495,16 @@ def _open_device(app: Flask, owner: User) -> int:
     with app.app_context():
         open_session(user_id=owner.id, epoch=owner.session_epoch, address="", user_agent="")
         return max(get_session().scalars(select(SignInSession.id)))
+
+
+def _make_token(app: Flask, owner: User) -> int:
+    """Of a member, who can have none, there is none."""
+    with app.app_context():
+        user = get_session().get_one(User, owner.id)
+        if not may_sign_in(user.role):
+            return 1
+        terminal = Actor.command_line()
+        return create_token(user, name="Report", scopes=["users.read"], days=30, actor=terminal)[1].id
 
 
 def _make_link(app: Flask, row: User) -> str:
@@ -553,6 +598,7 @@ def test_every_route_has_a_row_and_every_row_a_route(app: Flask) -> None:
     real = {
         (rule.endpoint, method): permission_of(app.view_functions[rule.endpoint])
         for rule in app.url_map.iter_rules()
+        if not rule.endpoint.startswith("api.")  # which have a table of their own: tests/api/test_routes.py
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     written = {(route.endpoint, method): route.permission for route in ROUTES for method in route.answers}
@@ -561,8 +607,8 @@ def test_every_route_has_a_row_and_every_row_a_route(app: Flask) -> None:
 
 @each_route
 def test_a_row_s_path_leads_to_its_endpoint(app: Flask, route: Route) -> None:
-    batches = dict.fromkeys(State, 1)
-    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1, rich=1, **batches)
+    numbers = dict.fromkeys([*State, "own_token", "their_token"], 1)
+    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1, rich=1, **numbers)
     for method in route.answers:
         assert app.url_map.bind("localhost").match(path, method)[0] == route.endpoint
 

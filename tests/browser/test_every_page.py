@@ -453,6 +453,11 @@ def password_with_errors(visit: Visit) -> None:
     visit.click("Change password")
 
 
+@sight("api.show_reference", "API")
+def reference_of_the_api(visit: Visit) -> None:
+    visit.open("/api/")
+
+
 @sight("web.show_help", "Help")
 def help_page(visit: Visit) -> None:
     visit.open("/help")
@@ -556,6 +561,8 @@ def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
 def test_no_page_is_forgotten(desk: Desk) -> None:
     """Every route that a person can open has been looked at above."""
     bare = {"static", "favicon", "operations.show_health", "operations.show_readiness", "web.show_home"}
+    bare |= {rule.endpoint for rule in desk.app.url_map.iter_rules() if rule.rule.startswith("/api/v1")}
+    bare.add("api.show_document")
     bare.add("presence.show_presence")  # a line of the form in which a user is edited
     routes = {rule.endpoint for rule in desk.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     assert routes - bare <= {sight.endpoint for sight in SIGHTS.values()}

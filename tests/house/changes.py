@@ -34,7 +34,9 @@ from webapp.history.queries import get_story
 from webapp.history.rules import Kind
 from webapp.notes import services as notes
 from webapp.notes.models import Note
-from webapp.users import export, trash, undoing
+from webapp.tokens import services as tokens
+from webapp.tokens.models import Token
+from webapp.users import amending, export, trash, undoing
 from webapp.users import services as users
 from webapp.users.many import Deactivation, change_many
 from webapp.users.models import Trashed, User, derive_keys
@@ -203,6 +205,14 @@ USERS = (
         "to the same",
         entries=0,
         has_effect=False,
+    ),
+    Change(
+        amending.amend_user,
+        put,
+        lambda user: amending.amend_user(
+            user, version=1, full_name="Anna", role=Role.SUPPORT, is_active=False, actor=DESK
+        ),
+        entries=2,
     ),
     Change(
         users.update_own_profile,
@@ -490,6 +500,28 @@ HISTORY = (
     Change(history.forget, edited_meanwhile, lambda user: history.forget(user.id), entries=0),
 )
 
+# Tokens
+
+
+def make_token(user: User) -> Token:
+    return tokens.create_token(user, name="Report", scopes=["users.read"], days=7, actor=own(user))[1]
+
+
+def tokened() -> Token:
+    return make_token(put(role=Role.AUDITOR))
+
+
+TOKENS = (
+    Change(tokens.create_token, lambda: put(role=Role.AUDITOR), make_token),
+    Change(tokens.revoke_token, tokened, lambda token: tokens.revoke_token(token, actor=DESK)),
+    Change(
+        tokens.mark_used,
+        tokened,
+        lambda token: tokens.mark_used(token.id, address="192.0.2.1", now=utc_now()),
+        entries=0,
+    ),
+)
+
 # Many at once
 
 
@@ -634,6 +666,7 @@ CHANGES = (
     *UNDOING,
     *NOTES,
     *SIGNING_IN,
+    *TOKENS,
     *BATCHES,
     *CREDITS,
     *HISTORY,

@@ -102,7 +102,7 @@ def assert_made(change: Change, error: object, watched: Watched[State], before: 
 
 # None is forgotten
 
-FILES = {"services", "trash", "export", "undoing", "throttle", "many"}
+FILES = {"services", "trash", "export", "undoing", "throttle", "many", "amending"}
 # What acts for somebody and only reads.
 READING = {
     *("webapp.batches.services.examine", "webapp.users.many.judge"),
@@ -122,7 +122,7 @@ def changing_services() -> set[str]:
 
 
 def is_changing(node: ast.FunctionDef) -> bool:
-    is_atomic = any(isinstance(it, ast.Name) and it.id == "atomic" for it in node.decorator_list)
+    is_atomic = any(isinstance(it, ast.Name) and it.id in {"atomic", "at_once"} for it in node.decorator_list)
     return is_atomic or any(argument.arg == "actor" for argument in node.args.kwonlyargs)
 
 

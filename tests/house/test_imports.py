@@ -57,6 +57,7 @@ FILES: dict[str, frozenset[str]] = {
         "wording": "rules",
         "trash": "rules models queries services",
         "undoing": "rules models queries services trash",
+        "amending": "models queries services",
         "forms": "rules queries",
         "urls": "models",
         "table": "forms urls",
@@ -64,19 +65,20 @@ FILES: dict[str, frozenset[str]] = {
         "timeline": "rules queries",
         "obstacles": "models rules queries throttle",
         "browser": "services queries rules",
+        "bearer": "services queries rules",
         "refusals": "browser forms rules",
         "views": "forms services queries models rules urls table comparison browser refusals"
         " trash undoing timeline obstacles runner wording presence export",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules services views trash trash_views presence_views undoing browser refusals",
+        "__init__": "rules services views trash trash_views presence_views undoing browser bearer refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "export", "proof"),
+        *("many", "many_trash", "changes", "keys", "export", "amending", "proof"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

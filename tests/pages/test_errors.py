@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -101,6 +102,17 @@ def test_an_address_that_does_not_exist_is_said_to_anybody(
 ) -> None:
     assert_page(visitor, 404, path)
     assert_page(signed_in(), 404, path)
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/users/", "/", "/static/x"])
+def test_a_query_of_bytes_that_are_no_text_is_not_understood(
+    visitor: Visitor, signed_in: SignedIn, path: str
+) -> None:
+    query: dict[str, Any] = {
+        "environ_overrides": {"QUERY_STRING": "q=\xff"}
+    }  # as servers hand bytes on (PEP 3333)
+    assert_page(visitor, 400, path, **query)
+    assert_page(signed_in(), 400, path, **query)
 
 
 def test_a_method_that_is_not_meant_is_named(visitor: Visitor) -> None:

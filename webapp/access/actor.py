@@ -22,6 +22,7 @@ class Door(StrEnum):
 class Actor:
     """``user_id`` is None for the command line, which acts with its operator's full rights, and for who is
     not signed in. ``role`` is the one he has at this moment; ``address`` and ``request_id`` say where from.
+    ``scopes`` narrow what the role allows, for who comes with a token; None is no narrowing.
     """
 
     user_id: int | None
@@ -30,16 +31,21 @@ class Actor:
     door: Door = Door.PAGE
     address: str = ""
     request_id: str = ""
+    scopes: frozenset[Permission] | None = None
 
     @classmethod
     def command_line(cls) -> Actor:
         return cls(user_id=None, name="command line", role=Role.ADMINISTRATOR, door=Door.COMMAND)
 
     def may(self, permission: Permission, *, on: Role | None = None) -> bool:
-        return may(self.role, permission, on=on)
+        return (self.scopes is None or permission in self.scopes) and may(self.role, permission, on=on)
 
     def require(self, permission: Permission, *, on: Role | None = None) -> None:
         """Raises Forbidden unless the actor holds ``permission`` (over a person of role ``on``)."""
+        if self.scopes is not None and permission not in self.scopes and may(self.role, permission):
+            raise Forbidden(
+                N_("This token lacks the scope %(scope)s. Make one that has it."), scope=permission.value
+            )
         if not self.may(permission):
             raise Forbidden(N_("Your role does not allow this. Ask an administrator."))
         if not self.may(permission, on=on):

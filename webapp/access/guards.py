@@ -66,5 +66,6 @@ def _ask_permission() -> None:
     identity = find_identity()
     if identity is None:
         raise SignInRequired
-    if permission is None or not identity.may(permission):
+    if permission is None:
         raise Forbidden(N_("Your role does not allow this. Ask an administrator."))
+    identity.actor.require(permission)

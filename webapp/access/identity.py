@@ -1,4 +1,4 @@
-"""Who is signed in on this request, as pages and guards see him."""
+"""Who sends this request, as pages, the API and guards see him. Each door knows people in its own way."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, g, request
 
-from webapp.access.actor import Actor
+from webapp.access.actor import Actor, Door
 from webapp.access.permissions import Permission, Role, may
 
-_LOADER = "identity_loader"
+_LOADERS = "identity_loaders"
+API_PATH = "/api"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A snapshot: no database behind it, so that any page, the error page too, can show it."""
+    """A snapshot: no database behind it, so that any page, the error page too, can show it.
+
+    He came by a session or by a token: the other id is None. ``scopes`` are those of the token.
+    """
 
     id: int
     email: str
@@ -23,7 +27,9 @@ class Identity:
     role: Role
     language: str | None
     time_zone: str | None
-    session_id: int
+    session_id: int | None = None
+    token_id: int | None = None
+    scopes: frozenset[Permission] | None = None
 
     @property
     def display_name(self) -> str:
@@ -31,31 +37,45 @@ class Identity:
 
     @property
     def actor(self) -> Actor:
-        return page_actor(user_id=self.id, name=self.display_name, role=self.role)
+        return page_actor(user_id=self.id, name=self.display_name, role=self.role, scopes=self.scopes)
 
     def may(self, permission: Permission) -> bool:
-        return may(self.role, permission)
+        return (self.scopes is None or permission in self.scopes) and may(self.role, permission)
 
 
-def page_actor(*, user_id: int | None = None, name: str = "", role: Role = Role.MEMBER) -> Actor:
+def door_of_request() -> Door:
+    """The API's is all that lies at /api or below, whether or not there is such a page."""
+    return Door.API if f"{request.path}/".startswith(f"{API_PATH}/") else Door.PAGE
+
+
+def page_actor(
+    *,
+    user_id: int | None = None,
+    name: str = "",
+    role: Role = Role.MEMBER,
+    scopes: frozenset[Permission] | None = None,
+) -> Actor:
     """Whoever sends this request; by default somebody who is not signed in, and may do what everybody may."""
     return Actor(
         user_id=user_id,
         name=name,
         role=role,
+        scopes=scopes,
+        door=door_of_request(),
         address=request.remote_addr or "",
         request_id=g.get("request_id", ""),
     )
 
 
-def set_identity_loader(app: Flask, load: Callable[[], Identity | None]) -> None:
-    app.extensions[_LOADER] = load
+def set_identity_loader(app: Flask, load: Callable[[], Identity | None], *, door: Door = Door.PAGE) -> None:
+    app.extensions.setdefault(_LOADERS, {})[door] = load
 
 
 def find_identity() -> Identity | None:
-    """Who sent this request; asked of the database once."""
+    """Who sent this request; asked of the database once. A door that knows nobody lets nobody in."""
     if "identity" not in g:
-        g.identity = current_app.extensions[_LOADER]()
+        load = current_app.extensions[_LOADERS].get(door_of_request())
+        g.identity = load() if load else None
     return known_identity()
 
 

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     CREDITS_MOVE = "credits.move"  # from one user to another
     CREDITS_ISSUE = "credits.issue"  # grant and withdraw: there are more or fewer then
     HISTORY_READ = "history.read"
+    TOKENS_MANAGE = "tokens.manage"
     USERS_READ = "users.read"
     USERS_CREATE = "users.create"
     USERS_EDIT = "users.edit"

@@ -133,7 +133,7 @@ def revoke_session(session: SignInSession, *, actor: Actor) -> None:
 
 
 @atomic
-def revoke_other_sessions(*, keep: int, actor: Actor) -> int:
+def revoke_other_sessions(*, keep: int | None, actor: Actor) -> int:
     """Sign out all of the actor's devices but the one with session id ``keep``; tells how many."""
     own = delete(SignInSession).where(SignInSession.user_id == actor.user_id, SignInSession.id != keep)
     number = len(get_session().execute(own.returning(SignInSession.id)).all())

@@ -11,6 +11,7 @@ def register(app: Flask) -> None:
     from webapp.cli.database import demo, init_database, reindex, seed
     from webapp.cli.doctor import doctor
     from webapp.cli.history import history
+    from webapp.cli.tokens import tokens
     from webapp.cli.trash import trash
     from webapp.cli.users import create_admin, users
 
@@ -28,3 +29,4 @@ def register(app: Flask) -> None:
         credits_,
     ):
         app.cli.add_command(command)
+    app.cli.add_command(tokens)

@@ -14,12 +14,13 @@ from webapp.cli.errors import say_errors
 from webapp.db import init_db
 from webapp.history import queries as history
 from webapp.listing.maintenance import drop_indexes, make_indexes, rebuild_indexes, settle
+from webapp.tokens import queries as tokens
 from webapp.users.keys import mend_keys
 from webapp.users.passwords import generate_password
 from webapp.users.queries import LISTING, count_users, find_highest_id, has_administrator
 from webapp.users.services import create_user, load_users
 
-LISTINGS = (LISTING, history.LISTING)
+LISTINGS = (LISTING, history.LISTING, tokens.LISTING)
 FEWEST_IN_BULK = 50_000  # from here on, indexes made at the end cost less than indexes kept up
 DEMO_USERS = 2_000
 DEMO_SEED = 2026

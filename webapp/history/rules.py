@@ -44,6 +44,8 @@ class Kind(StrEnum):
     NOTE_EDITED = "note_edited"
     NOTE_DELETED = "note_deleted"
     EXPORTED = "exported"
+    TOKEN_MADE = "token_made"  # noqa: S105 - a kind's name
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a kind's name
     GRANTED = "granted"
     WITHDRAWN = "withdrawn"
     TRANSFERRED = "transferred"
@@ -71,6 +73,8 @@ KIND_LABELS: dict[Kind, str] = {
     Kind.NOTE_EDITED: N_("edited a note"),
     Kind.NOTE_DELETED: N_("deleted a note"),
     Kind.EXPORTED: N_("exported"),
+    Kind.TOKEN_MADE: N_("made an access token"),
+    Kind.TOKEN_REVOKED: N_("revoked an access token"),
     Kind.GRANTED: N_("granted credits"),
     Kind.WITHDRAWN: N_("withdrew credits"),
     Kind.TRANSFERRED: N_("transferred credits"),
@@ -91,7 +95,7 @@ DOOR_LABELS: dict[Door, str] = {
     Door.API: N_("API"),
     Door.IMPORT: N_("import"),
 }
-KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstuxyz", strict=True))
+KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstuvwxyz", strict=True))
 DOOR_LETTERS: dict[Door, str] = dict(zip(Door, "pcai", strict=True))
 
 

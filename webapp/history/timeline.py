@@ -113,7 +113,7 @@ def _note(story: Story) -> str:
         return _extent(story.facts)
     if "cents" in story.facts:
         return _movement(story.facts)
-    return str(story.facts.get("rule", ""))
+    return str(story.facts.get("rule") or story.facts.get("token", ""))
 
 
 def _extent(facts: Mapping[str, Any]) -> str:

@@ -49,6 +49,7 @@ LISTING = Listing(
         _users.hashed_password.is_(None).label("is_invited"),
         _users.created_at,
         _users.last_sign_in_at,
+        _users.version,
     ),
     row_id=_users.id,
     sorts=SORTS,

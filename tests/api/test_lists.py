@@ -1,0 +1,112 @@
+"""Pages by link and by number: nothing is skipped or shown twice, and what nobody counted is null."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from tests.api.asking import USERS, Program, errors_of
+from tests.api.conftest import WithToken
+from tests.conftest import MakeUser, insert_users
+from webapp.access.permissions import Role
+from webapp.listing.counting import MOST_COUNTED
+from webapp.users.queries import SORTS
+
+NAMES = ["Zoé", "Ann", "ann", "Émile", "李", "Ann", "Bob", "", "x" * 200]
+
+
+def walk(program: Program, address: str, relation: str) -> Iterator[list[int]]:
+    """The pages by their links, from ``address`` on."""
+    pages = 0
+    while address:
+        answer = program.get(address)
+        assert answer.status_code == 200
+        yield [user["id"] for user in answer.json["users"]]
+        address = links_of(answer.headers.get("Link", "")).get(relation, "")
+        pages += 1
+        assert pages < 50
+
+
+def links_of(header: str) -> dict[str, str]:
+    links = (link.split(">; rel=") for link in header.split(", ") if link)
+    return {relation.strip('"'): address.removeprefix("<") for address, relation in links}
+
+
+@pytest.mark.parametrize("sort", [sign + name for name in SORTS for sign in ("", "-")])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_links_lead_through_the_whole_list_and_back(
+    with_token: WithToken, make_user: MakeUser, sort: str, size: int
+) -> None:
+    program = with_token()
+    for name in NAMES:
+        make_user(full_name=name)
+    (expected,) = walk(program, f"{USERS}?sort={sort}", "next")
+    assert len(expected) == len(NAMES) + 1
+    there = list(walk(program, f"{USERS}?sort={sort}&page_size={size}", "next"))
+    assert sum(there, []) == expected  # noqa: RUF017 - ten ids
+    back = list(walk(program, f"{USERS}?sort={sort}&page_size={size}&before=end", "previous"))
+    assert back[0] == expected[-size:]
+    assert back[-1] == expected[:size]  # filled up, so that it may overlap the one after it
+    assert set(sum(back, [])) == set(expected)  # noqa: RUF017
+
+
+def test_a_link_keeps_the_filters_and_leads_on_from_a_number(
+    with_token: WithToken, make_user: MakeUser
+) -> None:
+    program = with_token()
+    ids = [make_user(full_name=f"Ann & {number}", role=Role.SUPPORT).id for number in range(5)]
+    make_user(full_name="Ann & 2")
+    answer = program.get(f"{USERS}/search?query=ann%20%26&role=support&page=2&page_size=2")
+    links = links_of(answer.headers["Link"])
+    assert [user["id"] for user in answer.json["users"]] == ids[2:4]
+    assert [user["id"] for user in program.get(links["next"]).json["users"]] == ids[4:]
+    before = program.get(links["previous"]).json
+    assert ([user["id"] for user in before["users"]], before["page"]) == (ids[:2], 1)
+
+
+def test_a_page_by_link_has_its_number_too(with_token: WithToken, make_user: MakeUser) -> None:
+    program = with_token()
+    for number in range(5):
+        make_user(full_name=f"Person {number}")
+    first = program.get(f"{USERS}?page_size=2")
+    second = program.get(links_of(first.headers["Link"])["next"])
+    last = program.get(f"{USERS}?page_size=2&before=end")
+    assert [answer.json["page"] for answer in (first, second, last)] == [1, 2, 3]
+    assert {answer.json["pages"] for answer in (first, second, last)} == {3}
+
+
+def test_a_link_of_another_sort_is_refused(with_token: WithToken, make_user: MakeUser) -> None:
+    program = with_token()
+    make_user()
+    link = links_of(program.get(f"{USERS}?page_size=1").headers["Link"])["next"]
+    answer = program.get(f"{link}&sort=-created_at")
+    assert (answer.status_code, list(errors_of(answer))) == (422, ["after"])
+
+
+def test_what_nobody_counts_to_the_end_is_null(app: Flask, with_token: WithToken) -> None:
+    program = with_token()
+    with app.app_context():
+        numbers = range(MOST_COUNTED + 5)
+        insert_users({"full_name": "Person", "email": f"person{number}@example.org"} for number in numbers)
+    everybody = program.get(USERS).json
+    assert (everybody["total"], everybody["pages"]) == (MOST_COUNTED + 6, 501)
+    search = f"{USERS}/search?query=person&page_size=200"
+    first = program.get(search).json
+    assert (first["page"], first["total"], first["pages"]) == (1, None, None)
+    assert len(program.get(f"{search}&page=50").json["users"]) == 200
+    beyond = program.get(f"{search}&page=51")
+    assert beyond.status_code == 422
+    assert "row 10,000" in errors_of(beyond)["page"]
+    last = program.get(f"{search}&before=end")
+    assert (last.json["page"], len(last.json["users"])) == (None, 200)
+
+
+def test_the_address_of_a_link_is_below_where_it_is_mounted(
+    with_token: WithToken, make_user: MakeUser
+) -> None:
+    program = with_token()
+    make_user()
+    answer = program.get(f"{USERS}?page_size=1", environ_overrides={"SCRIPT_NAME": "/desk"})
+    assert links_of(answer.headers["Link"])["next"].startswith("/desk/api/v1/users?")

@@ -1,0 +1,18 @@
+"""The JSON API: a door for programs, onto the same services as the pages."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    from webapp.access.identity import API_PATH
+    from webapp.api.problems import answer_problem
+    from webapp.api.views import IdConverter, blueprint
+    from webapp.extensions import csrf
+    from webapp.web.pages import show_failures_below
+
+    app.url_map.converters["id"] = IdConverter
+    csrf.exempt(blueprint)  # a token is sent on purpose, never by a browser of itself
+    show_failures_below(app, API_PATH, answer_problem)
+    app.register_blueprint(blueprint)
