@@ -80,6 +80,7 @@ def make_settings(database_url: str, **changes: object) -> Settings:
         "trusted_hosts": ("localhost",),
         "session_cookie_secure": False,
         "log_level": "WARNING",
+        "api_rate_per_minute": 0,
     }
     return Settings(**{**values, **changes})  # type: ignore[arg-type]
 

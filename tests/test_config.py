@@ -62,6 +62,8 @@ PRODUCTION_DEFAULTS: dict[str, object] = {
     "web_workers": 2,
     "web_threads": 8,
     "graceful_timeout_seconds": 30,
+    "api_rate_per_minute": 600,
+    "api_cors_origins": (),
 }
 
 
@@ -104,6 +106,7 @@ INTEGERS = [
     ("WEB_WORKERS", 1, 64),
     ("WEB_THREADS", 1, 128),
     ("GRACEFUL_TIMEOUT_SECONDS", 1, 600),
+    ("API_RATE_PER_MINUTE", 0, 1_000_000),
 ]
 
 
@@ -310,3 +313,36 @@ def test_the_cookie_is_bound_to_https_unless_told_otherwise(variables: dict[str,
     assert app.config["SESSION_COOKIE_SECURE"] is name.startswith("__Host-")
     assert app.config["SESSION_COOKIE_HTTPONLY"] is True
     assert app.config["SESSION_COOKIE_SAMESITE"] == "Lax"
+
+
+def test_origins_are_taken_as_browsers_send_them() -> None:
+    assert read(API_CORS_ORIGINS="off").api_cors_origins == ()
+    for origin in (
+        *("https://app.example.org", "http://localhost:3000", "https://xn--bcher-kva.example"),
+        *("http://127.0.0.1:8080", "https://[2001:db8::1]:8443", "https://app.example.org:65535"),
+    ):
+        assert read(API_CORS_ORIGINS=origin).api_cors_origins == (origin,)
+    two = read(API_CORS_ORIGINS=" https://a.example , https://b.example:8443,")
+    assert two.api_cors_origins == ("https://a.example", "https://b.example:8443")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("*", "null", "app.example.org", "https://app.example.org/", "https://App.example.org"),
+        *("https://app.example.org:443", "http://app.example.org:80", "https://app.example.org:65536"),
+        *(
+            "https://*.example.org",
+            "https://bücher.example",
+            "https://me:hunter2@app.example.org",
+            "https://",
+        ),
+        *("ftp://app.example.org", "https://a.example https://b.example", "https://a.example, *"),
+        *("https://app.example.org?x", "x" * 10_000, "https://a.example:0"),
+    ],
+)
+def test_what_is_no_origin_is_refused_with_the_remedy(wrong: str) -> None:
+    message = refuse({**PRODUCTION, "API_CORS_ORIGINS": wrong})
+    assert message.startswith("API_CORS_ORIGINS names ")
+    assert "such as https://app.example.org, or to off" in message
+    assert len(message) < 300

@@ -6,6 +6,7 @@ Nothing else in the application reads the environment.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 SHORTEST_SECRET = 32
 LONGEST_INTEGER = 12
+LARGEST_PORT = 65_535
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+# As a browser writes it (RFC 6454, 6.2): in small letters, another alphabet as xn--…, an IPv6 address in
+# brackets, and no path, not even a slash.
+ORIGIN = re.compile(
+    r"(https?)://(?:[a-z0-9](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::([1-9][0-9]{0,4}))?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Settings:
     web_workers: int = 2
     web_threads: int = 8
     graceful_timeout_seconds: int = 30
+    api_rate_per_minute: int = 600
+    api_cors_origins: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -83,6 +93,8 @@ class Settings:
             web_workers=read.integer("WEB_WORKERS", 2, 1, 64),
             web_threads=read.integer("WEB_THREADS", 8, 1, 128),
             graceful_timeout_seconds=read.integer("GRACEFUL_TIMEOUT_SECONDS", 30, 1, 600),
+            api_rate_per_minute=read.integer("API_RATE_PER_MINUTE", 600, 0, 1_000_000),
+            api_cors_origins=read.origins(),
         )
 
     @property
@@ -202,6 +214,21 @@ class _Reader:
             )
         return hosts
 
+    def origins(self) -> tuple[str, ...]:
+        """Each exactly as a browser names it: what is written otherwise would never be met."""
+        value = self.text("API_CORS_ORIGINS") or "off"
+        if value.lower() == "off":
+            return ()
+        origins = tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        for origin in origins:
+            found = ORIGIN.fullmatch(origin)
+            if found is None or found[2] == DEFAULT_PORTS[found[1]] or int(found[2] or 0) > LARGEST_PORT:
+                raise ConfigurationError(
+                    f"API_CORS_ORIGINS names {origin[:80]!r}: set it to origins as browsers send them, in"
+                    " small letters without path or usual port, such as https://app.example.org, or to off."
+                )
+        return origins
+
     def bind(self) -> str:
         explicit = self.text("BIND")
-        return explicit or f"127.0.0.1:{self.integer('PORT', 8000, 1, 65535)}"
+        return explicit or f"127.0.0.1:{self.integer('PORT', 8000, 1, LARGEST_PORT)}"

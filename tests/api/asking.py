@@ -49,11 +49,16 @@ class Program:
         body: object = None,
         *,
         headers: Mapping[str, str] | None = None,
+        key: str | None = None,
         **options: Any,
     ) -> Reply:
-        """``body`` is sent as JSON unless it is None."""
+        """``body`` is sent as JSON unless it is None; bytes as they are. ``key`` makes a retry harmless."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        if body is not None:
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        if isinstance(body, bytes):
+            options |= {"data": body, "content_type": "application/json"}
+        elif body is not None:
             options["json"] = body
         answer = self.client.open(path, method=method, headers={**sent, **(headers or {})}, **options)
         assert_fits(self.app, method, answer)
@@ -61,6 +66,9 @@ class Program:
 
     def get(self, path: str, **options: Any) -> Reply:
         return self.ask("GET", path, **options)
+
+    def post(self, path: str, body: object, **options: Any) -> Reply:
+        return self.ask("POST", path, body, **options)
 
     def change(self, method: str, path: str, body: object = None, *, tag: str = "*", **options: Any) -> Reply:
         return self.ask(method, path, body, headers={"If-Match": tag}, **options)

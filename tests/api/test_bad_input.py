@@ -14,9 +14,18 @@ from tests.api.asking import USERS, Program, errors_of
 from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, newest_entry, read_tables
 from tests.corpus import CANARY, RAW, TEXTS, encode
+from webapp.access.actor import Actor
+from webapp.api.bodies import Body
+from webapp.api.bulk import ChangedUsers, NewUsers
 from webapp.api.calls import Call
+from webapp.api.notes import NoteText
+from webapp.api.openapi import PATH_ID
+from webapp.api.trash import Restoring
 from webapp.api.users import NewUser, UserChanges, UsersQuery, WholeUser
 from webapp.api.views import all_calls
+from webapp.notes.services import add_note
+from webapp.users.queries import get_user
+from webapp.users.trash import delete_user
 
 # What a field is fed besides texts. JSON's own oddities are tried in test_bodies.py.
 VALUES: dict[str, object] = {
@@ -34,6 +43,35 @@ each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 each_value = pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
 
 GOOD: dict[str, Any] = {"full_name": "New Name", "role": "member", "is_active": True}
+ROW = {"email": "row@example.org"}
+# What a good body holds.
+WHOLE: dict[type[Body], dict[str, Any]] = {
+    NewUser: {"email": "new{id}@example.org", **GOOD},
+    WholeUser: {"email": "new{id}@example.org", **GOOD},
+    UserChanges: {},
+    NewUsers: {"rows": [ROW]},
+    ChangedUsers: {"rows": [ROW]},
+    NoteText: {"text": "Called."},
+    Restoring: {},
+}
+
+
+def place_of(program: Program, call: Call, user_id: int) -> str:
+    """The address of the call, at which there is what it is about."""
+    with program.app.app_context():
+        if call.path.startswith("/trash/"):
+            delete_user(get_user(user_id), version=1, actor=Actor.command_line())
+        note_id = 0
+        if "<id:note_id>" in call.path:
+            owner = find_user_of(program)
+            note_id = add_note(get_user(user_id), text="Old.", actor=owner).id
+    return "/api/v1" + call.path.replace("<id:user_id>", str(user_id)).replace("<id:note_id>", str(note_id))
+
+
+def find_user_of(program: Program) -> Actor:
+    user = program.user
+    assert user is not None
+    return Actor(user_id=user.id, name=user.display_name, role=user.role)
 
 
 def stored(app: Flask) -> object:
@@ -57,11 +95,12 @@ each_parameter = pytest.mark.parametrize(
 
 def send(program: Program, call: Call, field: str, value: object, user_id: int) -> None:
     """The call with one field bad: refused at that field, and nothing is changed; or accepted as it is."""
+    assert call.body is not None
+    path, whole = place_of(program, call, user_id), dict(WHOLE[call.body])
+    if "email" in whole:
+        whole["email"] = whole["email"].format(id=user_id)
     before = stored(program.app), newest_entry(program.app)
-    whole = {"email": f"new{user_id}@example.org", **GOOD}
-    body = {**(whole if call.body is not UserChanges else {}), field: value}
-    data = json.dumps(body).encode("utf-8", "surrogatepass")
-    path = "/api/v1" + call.path.replace("<id:user_id>", str(user_id))
+    data = json.dumps({**whole, field: value}).encode("utf-8", "surrogatepass")
     answer = program.change(call.method, path, data=data, content_type="application/json")
     assert answer.status_code in {200, 201, 409, 422}
     assert_safe_headers(answer)
@@ -88,7 +127,7 @@ def test_a_bad_value_in_each_field_of_each_body(
 
 
 def test_the_calls_with_a_body_are_those() -> None:
-    assert {call.body for call, _ in WITH_BODY} >= {NewUser, WholeUser, UserChanges}
+    assert {call.body for call, _ in WITH_BODY} == set(WHOLE)
     assert {call.query for call, _ in WITH_QUERY} >= {UsersQuery}
 
 
@@ -101,7 +140,7 @@ def test_a_bad_text_in_each_parameter_of_each_query(
     for call, name in WITH_QUERY:
         if call.method != "GET":
             continue
-        path = "/api/v1" + call.path.replace("<id:user_id>", str(user.id))
+        path = "/api/v1" + PATH_ID.sub(str(user.id), call.path)
         others = {"query": "a"} if call.name == "search_users" and name != "query" else {}
         answer = program.get(f"{path}?{encode({**others, name: text})}")
         assert answer.status_code in {200, 422}, (call.name, name)
@@ -126,7 +165,15 @@ def test_bytes_that_mean_nothing(with_token: WithToken, raw: bytes, place: str) 
     assert (stored(program.app), newest_entry(program.app)) == before
 
 
-HEADERS = ("If-Match", "If-None-Match", "Authorization", "Accept-Language", "X-Request-ID", "Accept")
+HEADERS = (
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Authorization",
+    "Accept-Language",
+    "X-Request-ID",
+    "Accept",
+)
 
 
 @each_text
@@ -139,5 +186,5 @@ def test_a_bad_text_in_each_header(with_token: WithToken, make_user: MakeUser, t
         headers = {"If-Match": '"99"', name: sent}
         assert program.get(path, headers=headers).status_code in {200, 304, 401}
         changed = program.ask("PATCH", path, {"full_name": "New"}, headers=headers)
-        assert changed.status_code in {401, 412, 428}
+        assert changed.status_code in {401, 412, 422, 428}
     assert (stored(program.app), newest_entry(program.app)) == before

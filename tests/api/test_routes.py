@@ -13,12 +13,18 @@ from tests.access.test_routes import assert_safe_headers, each_role, on_sqlite
 from tests.api.asking import Program
 from tests.api.conftest import WithToken
 from tests.conftest import ROLES, MakeUser, SignedIn, newest_entry, read_tables
+from webapp.access.actor import Actor
 from webapp.access.guards import permission_of
 from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_sign_in
 from webapp.api.problems import CONTENT_TYPE
 from webapp.api.views import all_calls
+from webapp.db import get_session
+from webapp.notes.models import Note
 from webapp.tokens.rules import SCOPES, scopes_of
 from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.services import update_user
+from webapp.users.trash import delete_user
 
 WHOLE = {"email": "row@example.org", "full_name": "New Name", "role": "member", "is_active": True}
 
@@ -42,7 +48,7 @@ class Route:
         return self.name
 
 
-ROUTES = (
+ROUTES: tuple[Route, ...] = (
     Route(name="list_users", method="GET", path="/users", permission=Permission.USERS_READ),
     Route(name="search_users", method="GET", path="/users/search?query=a", permission=Permission.USERS_READ),
     Route(name="list_active_users", method="GET", path="/users/active", permission=Permission.USERS_READ),
@@ -79,14 +85,79 @@ ROUTES = (
         is_managing=True,
     ),
 )
+MANY = (
+    Route(
+        name="create_users",
+        method="POST",
+        path="/users/bulk",
+        permission=Permission.USERS_CREATE,
+        body={"rows": [{"email": "new@example.org"}]},
+    ),
+    Route(
+        name="change_users",
+        method="PATCH",
+        path="/users/bulk",
+        permission=Permission.USERS_EDIT,
+        body={"rows": [{"id": 1, "version": 2, "full_name": "Other"}]},
+    ),
+)
+NOTES = (
+    Route(name="list_notes", method="GET", path="/users/{user}/notes", permission=Permission.USERS_READ),
+    Route(
+        name="add_note",
+        method="POST",
+        path="/users/{user}/notes",
+        permission=Permission.USERS_EDIT,
+        status=201,
+        body={"text": "Called."},
+    ),
+    Route(name="show_note", method="GET", path="/notes/{note}", permission=Permission.USERS_READ),
+    Route(
+        name="edit_note",
+        method="PUT",
+        path="/notes/{note}",
+        permission=Permission.USERS_EDIT,
+        body={"text": "Called."},
+    ),
+    Route(name="delete_note", method="DELETE", path="/notes/{note}", permission=Permission.USERS_EDIT),
+)
+HISTORY = (
+    Route(name="list_history", method="GET", path="/history", permission=Permission.HISTORY_READ),
+    Route(
+        name="list_user_history",
+        method="GET",
+        path="/users/{user}/history",
+        permission=Permission.HISTORY_READ,
+    ),
+    Route(name="show_entry", method="GET", path="/history/{entry}", permission=Permission.HISTORY_READ),
+    Route(name="undo_entry", method="POST", path="/history/{entry}/undo", permission=Permission.USERS_EDIT),
+)
+TRASH = (
+    Route(name="list_trash", method="GET", path="/trash", permission=Permission.USERS_DELETE),
+    Route(name="show_trashed", method="GET", path="/trash/{trashed}", permission=Permission.USERS_DELETE),
+    Route(
+        name="restore_user",
+        method="POST",
+        path="/trash/{trashed}/restore",
+        permission=Permission.USERS_DELETE,
+        body={},
+    ),
+    Route(name="purge_user", method="DELETE", path="/trash/{trashed}", permission=Permission.USERS_DELETE),
+)
+ROUTES += (*MANY, *NOTES, *HISTORY, *TRASH)
 OPEN = {"api.show_document": "/api/openapi.json", "api.show_reference": "/api/"}
 READING = [route for route in ROUTES if route.method == "GET"]
 CHANGING = [route for route in ROUTES if route.method != "GET"]
 each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 
 
+def address(path: str, user_id: int = 1) -> str:
+    """Where to find what the fixture ``row`` makes."""
+    return "/api/v1" + path.format(user=user_id, trashed=user_id + 1, note=1, entry=1)
+
+
 def ask(program: Program, route: Route, row: User, **options: Any) -> int:
-    path = "/api/v1" + route.path.format(user=row.id)
+    path = address(route.path, row.id)
     answer = program.change(route.method, path, route.body, **options)
     assert_safe_headers(answer)
     if answer.status_code == 401:
@@ -100,8 +171,16 @@ def read_everything(app: Flask) -> object:
 
 
 @pytest.fixture
-def row(make_user: MakeUser) -> User:
-    return make_user(email="row@example.org", full_name="Row")
+def row(app: Flask, make_user: MakeUser) -> User:
+    """Somebody with a past, and a note of whoever is stored after the next one, who is in the trash."""
+    user, gone = make_user(email="row@example.org", full_name="Old"), make_user()
+    actor = Actor.command_line()
+    with app.app_context():
+        update_user(get_user(user.id), version=1, full_name="Row", actor=actor)
+        delete_user(get_user(gone.id), version=1, actor=actor)
+        get_session().add(Note(user_id=user.id, author_id=gone.id + 1, author_name="", text="Old."))
+        get_session().commit()
+    return user
 
 
 # The table itself
@@ -125,7 +204,7 @@ def test_every_route_below_api_is_a_call_or_the_document(app: Flask) -> None:
 
 @each_route
 def test_a_row_s_path_leads_to_its_call(app: Flask, route: Route) -> None:
-    path = "/api/v1" + route.path.format(user=1).partition("?")[0]
+    path = address(route.path).partition("?")[0]
     assert app.url_map.bind("localhost").match(path, route.method)[0] == f"api.{route.name}"
 
 
@@ -239,7 +318,7 @@ def test_other_methods_are_refused_and_change_nothing(
     program = with_token()
     before = read_everything(app)
     for method in sorted({"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - methods):
-        answer = program.change(method, "/api/v1" + path.format(user=row.id), {})
+        answer = program.change(method, address(path, row.id), {})
         assert (method, answer.status_code) == (method, 405)
         assert methods <= set(answer.headers["Allow"].split(", "))
         assert answer.content_type == CONTENT_TYPE
@@ -253,7 +332,7 @@ def test_reading_changes_nothing_and_head_shows_nothing(
 ) -> None:
     program = with_token()
     before = read_everything(app), newest_entry(app)
-    path = "/api/v1" + route.path.format(user=row.id)
+    path = address(route.path, row.id)
     shown, head = program.get(path), program.ask("HEAD", path)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", shown.headers["ETag"])
     assert (read_everything(app), newest_entry(app)) == before

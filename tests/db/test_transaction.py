@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.conftest import read_user, user_maker
 from tests.racing import race
 from webapp.auth.models import SignInSession
-from webapp.db import at_once, atomic, get_session, on_commit
+from webapp.db import at_once, atomic, attempt, get_session, on_commit
 from webapp.db.session import SQLITE_WAIT_SECONDS, is_sqlite, write_options
 from webapp.errors import Conflict, Stale
 from webapp.extensions import sqla
@@ -315,3 +315,76 @@ def test_a_wrapped_function_keeps_its_name_and_words() -> None:
         """Say what it does."""
 
     assert (rename.__name__, rename.__doc__) == ("rename", "Say what it does.")
+
+
+# One of several, which may fail by itself
+
+
+def test_of_several_what_fails_is_undone_alone() -> None:
+    seen: list[str] = []
+
+    def add(email: str) -> None:
+        on_commit(lambda: seen.append(email))
+        add_user(email)
+
+    @atomic
+    def add_all() -> list[str]:
+        outcomes = []
+        for email in ("ann@example.org", "ANN@example.org", "bob@example.org"):
+            try:
+                attempt(lambda email=email: add(email))  # type: ignore[misc]
+            except Conflict as error:
+                outcomes.append(str(error.field))
+            else:
+                outcomes.append("added")
+        return outcomes
+
+    with count_ends() as ends:
+        assert add_all() == ["added", "email", "added"]
+    assert ends == ["commit"]
+    assert count_users() == 2
+    assert seen == ["ann@example.org", "bob@example.org"], "a promise of what failed is not kept"
+
+
+def test_what_was_attempted_is_undone_with_the_rest() -> None:
+    @atomic
+    def add_and_fail() -> None:
+        attempt(lambda: add_user("ann@example.org"))
+        raise Conflict("no")
+
+    with pytest.raises(Conflict):
+        add_and_fail()
+    assert count_users() == 0
+
+
+def test_a_row_that_a_failed_attempt_changed_is_as_it_was() -> None:
+    user = add_user("ann@example.org")
+
+    def rename() -> None:
+        user.full_name = "Other"
+        get_session().flush()
+        raise Conflict("no")
+
+    @atomic
+    def try_it() -> str:
+        get_session().refresh(user)
+        with pytest.raises(Conflict):
+            attempt(rename)
+        return user.full_name
+
+    assert try_it() == ""
+    with sqla.engine.connect() as connection:
+        assert connection.scalar(select(User.full_name)) == ""
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failure_that_means_nothing_to_anybody_goes_through(failure: type[BaseException]) -> None:
+    def fail() -> None:
+        raise failure("no")
+
+    @atomic
+    def try_it() -> None:
+        attempt(fail)
+
+    with pytest.raises(failure):
+        try_it()

@@ -7,6 +7,8 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     from webapp.access.identity import API_PATH
+    from webapp.api.cors import allow_origins
+    from webapp.api.limiting import limit_requests
     from webapp.api.problems import answer_problem
     from webapp.api.views import IdConverter, blueprint
     from webapp.extensions import csrf
@@ -15,4 +17,6 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     csrf.exempt(blueprint)  # a token is sent on purpose, never by a browser of itself
     show_failures_below(app, API_PATH, answer_problem)
+    allow_origins(app, frozenset(app.extensions["settings"].api_cors_origins))
+    limit_requests(app, app.extensions["settings"])
     app.register_blueprint(blueprint)

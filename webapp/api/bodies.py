@@ -68,7 +68,7 @@ def read_body(model: type[AnyModel]) -> AnyModel:
     if request.mimetype != "application/json" or charset.lower() != "utf-8":
         raise Refused(415)
     try:
-        value = parse_json(request.get_data(cache=False))
+        value = parse_json(request.get_data())
     except Malformed as error:
         message = gettext(error.message)
         if error.field is not None:

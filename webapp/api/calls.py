@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import cleandoc
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from webapp.access.permissions import Permission
 from webapp.api.bodies import Body, Query
@@ -24,6 +24,27 @@ class Shown(BaseModel):
     """What an answer holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Deleted(Shown):
+    message: str
+    id: int
+
+
+class FieldProblem(Shown):
+    field: str = Field(description="A path into the body such as rows.3.email, or a parameter's name.")
+    message: str
+
+
+class ProblemShown(Shown):
+    """RFC 9457."""
+
+    type: str = Field(description="Where this kind of problem is explained.")
+    title: str
+    status: int
+    detail: str = Field(description="What to do about it.")
+    request_id: str = Field(description="Under which the log has it.")
+    errors: list[FieldProblem] = Field([], description="What is wrong with which field; absent for none.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +64,9 @@ class Call:
     """``run`` gets the ids of the path by their names; and, where they are declared, ``query``, ``body``, and
     ``match``, the version that If-Match names. ``refusals`` are the statuses beyond those that follow from
     the declaration; ``headers`` those of the answer, each with what it says.
+
+    ``prepare`` is slow work on the body, which must not hold a transaction: ``run`` gets what it answers.
+    One that ``goes_in_steps``, each a transaction of its own, gets its ``progress``.
     """
 
     method: str
@@ -56,6 +80,13 @@ class Call:
     needs_match: bool = False
     refusals: tuple[int, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[Any], Mapping[str, Any]] | None = None
+    goes_in_steps: bool = False
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether Idempotency-Key makes it harmless to send it twice; other methods are so by themselves."""
+        return self.method in {"POST", "PATCH"}
 
     @property
     def name(self) -> str:
@@ -73,6 +104,19 @@ class Call:
     @property
     def _text(self) -> str:
         return cleandoc(self.run.__doc__ or "")
+
+
+class Answered(NamedTuple):
+    """An answer as it is sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+def run(call: Call, arguments: Mapping[str, Any]) -> Answered:
+    answer = call.run(**arguments)
+    return Answered(answer.status or call.status, answer.headers, answer.value.model_dump_json())
 
 
 class Calls:

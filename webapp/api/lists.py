@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from webapp.api.bodies import WHOLE, Query
+from webapp.api.calls import Shown
 from webapp.api.problems import FieldError, Refused
 from webapp.db import get_session
 from webapp.errors import N_
@@ -113,6 +114,15 @@ def find_page(listing: Listing, selection: Selection, query: ListQuery, *, sort:
 
 def _refuse(places: Mapping[str, object], message: str) -> Refused:
     return Refused(422, errors=[FieldError(name, gettext(message)) for name in places])
+
+
+class PageShown(Shown):
+    """The envelope of a list, without what it lists."""
+
+    page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
+    page_size: int
+    total: int | None = Field(description="Exact, or null for a search with more than 10,000 hits.")
+    pages: int | None = Field(description="null where total is.")
 
 
 class Numbers(NamedTuple):

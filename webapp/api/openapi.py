@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from webapp.access.permissions import Permission
 from webapp.api.bodies import Query
-from webapp.api.calls import Call, Calls, Shown
+from webapp.api.calls import Call, Calls, ProblemShown
+from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import CONTENT_TYPE, PROBLEMS
 from webapp.listing.keyset import LARGEST_ID
 
@@ -21,29 +22,14 @@ INTRODUCTION = """\
 The front desk for an application's users, for programs.
 
 Every call needs a token in the header `Authorization: Bearer …`, with the scope that the call names.
-Times are ISO 8601 in UTC. Whatever fails is answered as `application/problem+json` (RFC 9457)."""
+Times are ISO 8601 in UTC. Whatever fails is answered as `application/problem+json` (RFC 9457).
+How many requests a token has left is in the header `RateLimit`."""
 SCHEMAS = "#/components/schemas/{model}"
 PATH_ID = re.compile(r"<id:(\w+)>")
 ALWAYS = (400, 422, 429, 500, 503)
 HAS_BODY = (413, 415)
 HAS_MATCH = (412, 428)
-WAITING = (429, 503)
-
-
-class FieldProblem(Shown):
-    field: str = Field(description="A path into the body such as rows.3.email, or a parameter's name.")
-    message: str
-
-
-class ProblemShown(Shown):
-    """RFC 9457."""
-
-    type: str = Field(description="Where this kind of problem is explained.")
-    title: str
-    status: int
-    detail: str = Field(description="What to do about it.")
-    request_id: str = Field(description="Under which the log has it.")
-    errors: list[FieldProblem] = Field([], description="What is wrong with which field; absent for none.")
+WAITING = (409, 429, 503)
 
 
 def make_document(rooms: Iterable[Calls], *, server: str) -> Part:
@@ -113,6 +99,13 @@ def _make_parameters(call: Call, schemas: Mapping[str, Part]) -> Iterator[Part]:
     if call.needs_match:
         what = "The ETag of what is to be changed, or its version in quotation marks."
         yield {"name": "If-Match", "in": "header", "required": True, "description": what, "schema": text}
+    if call.takes_key:
+        what = (
+            "A name of your own for this call. Sent again under it within 24 hours, it is done once, and"
+            " answered as the first time; anything else under the same key is refused."
+        )
+        key = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"}
+        yield {"name": "Idempotency-Key", "in": "header", "description": what, "schema": key}
     if call.method == "GET":
         what = "The ETag of what one has already: it is not sent again then."
         yield {"name": "If-None-Match", "in": "header", "description": what, "schema": text}
@@ -144,17 +137,24 @@ def _make_responses(call: Call) -> dict[int, Part]:
     statuses |= {404} if PATH_ID.search(call.path) else set()
     statuses |= set(HAS_BODY) if call.body is not None else set()
     statuses |= set(HAS_MATCH) if call.needs_match else set()
+    statuses |= {409} if call.takes_key else set()
     responses: dict[int, Part] = {
         status: {"$ref": f"#/components/responses/{PROBLEMS[status].name}"} for status in statuses
     }
     responses[call.status] = {
         "description": "Done" if call.method != "GET" else "Found",
-        "headers": {name: _make_header(text) for name, text in call.headers.items()},
+        "headers": {name: _make_header(text) for name, text in _headers_of(call).items()},
         "content": {"application/json": _refer(call.answer)},
     }
     if call.method == "GET":
         responses[304] = {"description": "Not changed since it was answered with the ETag in If-None-Match"}
     return responses
+
+
+def _headers_of(call: Call) -> Mapping[str, str]:
+    if not call.takes_key:
+        return call.headers
+    return {**call.headers, "Idempotency-Replayed": "“true” where it was done before under the same key."}
 
 
 def _make_problem(status: int, title: str) -> Part:

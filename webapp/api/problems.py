@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Response, g, request
 
 from webapp.access.identity import API_PATH
-from webapp.errors import N_, Stale
+from webapp.errors import N_, DomainError, Stale
 from webapp.web.language import explain, gettext
-from webapp.web.pages import Failure
+from webapp.web.pages import STATUS, Failure
 
 CONTENT_TYPE = "application/problem+json"
 MOST_FIELDS = 50
@@ -89,15 +89,26 @@ class FieldError(NamedTuple):
 class Refused(Exception):
     """A request that the door itself refuses, before any service is called; texts are translated."""
 
-    def __init__(self, status: int, text: str | None = None, *, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        text: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(status)
         self.status = status
         self.text = text
         self.errors = errors
+        self.retry_after = retry_after  # seconds
 
 
 def answer_refusal(error: Refused) -> Response:
-    return _answer(error.status, text=error.text, errors=error.errors)
+    response = _answer(error.status, text=error.text, errors=error.errors)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def answer_stale(error: Stale) -> Response:
@@ -129,8 +140,28 @@ def _answer(
     text: str | None = None,
     errors: Sequence[FieldError] = (),
 ) -> Response:
+    body = _describe(status, title=title, text=text, errors=errors)
+    return Response(json.dumps(body, ensure_ascii=False), status, content_type=CONTENT_TYPE)
+
+
+def describe_refusal(error: Refused | DomainError) -> dict[str, Any]:
+    """The problem that this one of many things is, none of which is the answer by itself."""
+    if isinstance(error, Refused):
+        return _describe(error.status, text=error.text, errors=error.errors)
+    status = 412 if isinstance(error, Stale) else STATUS.get(type(error), 400)
+    text = explain(error)
+    return _describe(status, text=text, errors=[FieldError(error.field, text)] if error.field else [])
+
+
+def _describe(
+    status: int,
+    *,
+    title: str | None = None,
+    text: str | None = None,
+    errors: Sequence[FieldError] = (),
+) -> dict[str, Any]:
     known = PROBLEMS.get(status) or PROBLEMS[500 if status >= 500 else 400]  # noqa: PLR2004
-    body: dict[str, object] = {
+    body: dict[str, Any] = {
         "type": f"{request.script_root}{API_PATH}/#{known.name}",
         "title": gettext(title or known.title),
         "status": status,
@@ -141,7 +172,7 @@ def _answer(
         body["errors"] = [
             {"field": plain_name(field), "message": message} for field, message in errors[:MOST_FIELDS]
         ]
-    return Response(json.dumps(body, ensure_ascii=False), status, content_type=CONTENT_TYPE)
+    return body
 
 
 def plain_name(name: str) -> str:

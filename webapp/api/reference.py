@@ -19,7 +19,9 @@ class Field(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One call. ``parameters`` of path, query and headers by where they stand; ``answers`` by status."""
+    """One call. ``parameters`` of path, query and headers by where they stand; ``parts`` are what fields of
+    its body and its answer are made of.
+    """
 
     method: str
     path: str
@@ -31,6 +33,7 @@ class Entry(NamedTuple):
     body: list[Field]
     status: str
     answer: list[Field]
+    parts: dict[str, list[Field]]
     problems: list[tuple[int, Problem]]
 
 
@@ -72,6 +75,7 @@ def _make_entry(document: Part, method: str, path: str, operation: Part) -> Entr
         body=_fields(document, body) if body else [],
         status=str(status),
         answer=_fields(document, answer),
+        parts={**_parts(document, body or {}), **_parts(document, answer)},
         problems=[(code, PROBLEMS[code]) for code in statuses if code in PROBLEMS],
     )
 
@@ -93,6 +97,30 @@ def _fields(document: Part, schema: Part) -> list[Field]:
     ]
 
 
+def _parts(document: Part, schema: Part) -> dict[str, list[Field]]:
+    """By name, without what some call answers by itself."""
+    found: dict[str, list[Field]] = {}
+    for described in _resolve(document, schema).get("properties", {}).values():
+        inside = (described, described.get("items"), described.get("additionalProperties"))
+        for one in (*inside, *described.get("anyOf", ())):
+            part = _resolve(document, one) if isinstance(one, Mapping) else {}
+            if "properties" in part and part["title"] not in _answers(document):
+                found |= {part["title"]: _fields(document, part), **_parts(document, part)}
+    return found
+
+
+def _answers(document: Part) -> set[str]:
+    """The names of what the calls answer."""
+    return {
+        schema["$ref"].rpartition("/")[2]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for answer in operation["responses"].values()
+        for schema in [answer.get("content", {}).get("application/json", {}).get("schema", {})]
+        if "$ref" in schema
+    }
+
+
 def _resolve(document: Part, schema: Part) -> Part:
     if "$ref" not in schema:
         return schema
@@ -108,7 +136,7 @@ def _type(document: Part, schema: Part) -> str:
         words.append(f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more")
     if "maxLength" in schema:
         words.append(f"at most {schema['maxLength']:,} characters")
-    if schema.get("default") not in {None, ""}:
+    if schema.get("default") not in (None, "", []):
         words.append(f"{json.dumps(schema['default']).strip(chr(34))} by default")
     return ", ".join(words)
 
@@ -123,6 +151,8 @@ def _type_name(document: Part, schema: Part) -> str:
         return " | ".join(schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_type_name(document, schema['items'])}"
+    if "properties" in schema:
+        return str(schema["title"])
     names = {"integer": "whole number", "boolean": "true or false", "string": "text"}
     kind = schema.get("type", "anything")
     return str(schema.get("format") if kind == "string" and "format" in schema else names.get(kind, kind))

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Strict
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission, Role
 from webapp.api.bodies import Body, Changes, follows
-from webapp.api.calls import Answer, Calls, Shown
+from webapp.api.calls import Answer, Calls, Deleted, Shown
 from webapp.api.conditions import TAGGED, Match, make_tag
 from webapp.api.lists import LINKED, ListQuery, Moment, SearchText, find_page, link_pages, number_page
 from webapp.listing.search import split_words
@@ -108,11 +108,6 @@ class UserPage(Shown):
     pages: int | None = Field(description="null where total is.")
 
 
-class Deleted(Shown):
-    message: str
-    id: int
-
-
 def show(user: User | AnyRow) -> UserShown:
     """Of a user, or of a row of the list."""
     return UserShown.model_construct(
@@ -177,8 +172,15 @@ def list_active_users(query: ActiveUsersQuery) -> Answer:
     return answer_users(query, "active")
 
 
+def hash_password(body: NewUser) -> dict[str, str | None]:
+    email = rules.clean_email(body.email)
+    hashed = None if body.password is None else services.hash_new_password(body.password, email=email)
+    return {"hashed_password": hashed}
+
+
 @calls.post(
     "/users",
+    prepare=hash_password,
     permission=Permission.USERS_CREATE,
     body=NewUser,
     answer=UserShown,
@@ -186,9 +188,10 @@ def list_active_users(query: ActiveUsersQuery) -> Answer:
     headers={"Location": "The new user's address.", **TAGGED},
     refusals=(409,),
 )
-def create_user(body: NewUser) -> Answer:
+def create_user(body: NewUser, hashed_password: str | None) -> Answer:
     """Create a user."""
-    user = services.create_user(**body.model_dump(), actor=current_actor())
+    values = body.model_dump(exclude={"password"})
+    user = services.create_user(**values, hashed_password=hashed_password, actor=current_actor())
     return answer_user(user, Location=url_for("api.show_user", user_id=user.id))
 
 

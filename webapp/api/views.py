@@ -13,10 +13,11 @@ from werkzeug.routing import BaseConverter
 from webapp.access.guards import SignInRequired, requires
 from webapp.access.identity import API_PATH
 from webapp.access.permissions import Permission
-from webapp.api import users
+from webapp.api import bulk, history, notes, trash, users
 from webapp.api.bodies import Query, read_body, read_query
-from webapp.api.calls import Answer, Call, Calls
+from webapp.api.calls import Answered, Call, Calls, run
 from webapp.api.conditions import read_match, spare_known
+from webapp.api.idempotency import run_once
 from webapp.api.openapi import INTRODUCTION, Part, make_document
 from webapp.api.problems import PROBLEMS, Refused, answer_refusal, answer_stale, answer_unknown
 from webapp.api.reference import list_entries
@@ -24,7 +25,7 @@ from webapp.errors import Stale
 
 PREFIX = f"{API_PATH}/v1"
 # In the order of the page; a later room adds its own here.
-ROOMS: tuple[Calls, ...] = (users.calls,)
+ROOMS: tuple[Calls, ...] = (users.calls, bulk.calls, notes.calls, history.calls, trash.calls)
 
 
 class IdConverter(BaseConverter):
@@ -51,16 +52,14 @@ def make_view(call: Call) -> Callable[..., Response]:
             arguments["match"] = read_match()
         if call.body is not None:
             arguments["body"] = read_body(call.body)
-        return make_response(call, call.run(**arguments))
+        return make_response(call, run_once(call, arguments) if call.takes_key else run(call, arguments))
 
     return view
 
 
-def make_response(call: Call, answer: Answer) -> Response:
-    response = Response(
-        answer.value.model_dump_json(), answer.status or call.status, content_type="application/json"
-    )
-    response.headers.update(answer.headers)
+def make_response(call: Call, answered: Answered) -> Response:
+    response = Response(answered.body, answered.status, content_type="application/json")
+    response.headers.update(answered.headers)
     return spare_known(response) if call.method == "GET" else response
 
 

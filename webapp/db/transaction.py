@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from webapp.db.session import begin_writing, get_session
-from webapp.errors import N_, Conflict, Stale
+from webapp.errors import N_, Conflict, DomainError, Stale
 from webapp.extensions import Base
 
 P = ParamSpec("P")
@@ -56,18 +56,12 @@ def _make_atomic(function: Callable[P, R], *, patience_ms: int | None = None) ->
             _begin(session, patience_ms)
             result = function(*args, **kwargs)
             session.commit()
-        except IntegrityError as error:
+        except BaseException as error:
             session.rollback()
-            conflict = _conflict(error)
-            if conflict is None:
+            refusal = _explain(error)
+            if refusal is None:
                 raise
-            raise conflict from error
-        except StaleDataError as error:
-            session.rollback()
-            raise Stale(N_("Somebody else changed this meanwhile. Nothing was saved.")) from error
-        except BaseException:
-            session.rollback()
-            raise
+            raise refusal from error
         finally:
             callbacks: list[Callable[[], object]] = session.info.pop(_CALLBACKS)
         for callback in callbacks:
@@ -75,6 +69,24 @@ def _make_atomic(function: Callable[P, R], *, patience_ms: int | None = None) ->
         return result
 
     return wrapper
+
+
+def attempt(change: Callable[[], R]) -> R:
+    """Inside @atomic: make ``change`` so that, where it fails, it alone is undone and the rest goes on.
+
+    Raises what @atomic would raise.
+    """
+    session = get_session()
+    promised = list(session.info[_CALLBACKS])
+    try:
+        with session.begin_nested():
+            return change()
+    except BaseException as error:
+        session.info[_CALLBACKS][:] = promised
+        refusal = _explain(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def on_commit(callback: Callable[[], object]) -> None:
@@ -88,6 +100,13 @@ def _begin(session: Session, patience_ms: int | None) -> None:
     if session.in_transaction():
         session.rollback()
     begin_writing(session, patience_ms=patience_ms)
+
+
+def _explain(error: BaseException) -> DomainError | None:
+    """What the database refused, where that means something to a person."""
+    if isinstance(error, StaleDataError):
+        return Stale(N_("Somebody else changed this meanwhile. Nothing was saved."))
+    return _conflict(error) if isinstance(error, IntegrityError) else None
 
 
 def _conflict(error: IntegrityError) -> Conflict | None:

@@ -14,9 +14,11 @@ from webapp.notes.models import Note
 MOST_SHOWN = 100
 
 
-def list_notes(user_id: int) -> Sequence[Note]:
-    """The latest first."""
-    statement = select(Note).where(Note.user_id == user_id).order_by(Note.id.desc()).limit(MOST_SHOWN)
+def list_notes(user_id: int, *, older_than: int | None = None, most: int = MOST_SHOWN) -> Sequence[Note]:
+    """The latest first; with ``older_than`` those that came before that note."""
+    statement = select(Note).where(Note.user_id == user_id).order_by(Note.id.desc()).limit(most)
+    if older_than is not None:
+        statement = statement.where(Note.id < older_than)
     return get_session().scalars(statement).all()
 
 

@@ -52,11 +52,15 @@ def edit_note(note: Note, *, text: str, version: int, actor: Actor, undoes_id: i
 
 
 @atomic
-def delete_note(note: Note, *, actor: Actor, undoes_id: int | None = None) -> None:
-    """Its author does that, or an administrator."""
+def delete_note(
+    note: Note, *, version: int | None = None, actor: Actor, undoes_id: int | None = None
+) -> None:
+    """Its author does that, or an administrator; of no other ``version``, where one is given."""
     user = _lock(note)
     if not actor.may(Permission.USERS_DELETE, on=user.role):
         require_author(note, user, actor)
+    if version is not None and version != note.version:
+        raise Stale(N_("This note was changed meanwhile. Nothing was deleted."))
     get_session().execute(delete(Note).where(Note.id == note.id))
     _record(Kind.NOTE_DELETED, note, user, actor=actor, change=(note.text, None), undoes_id=undoes_id)
 

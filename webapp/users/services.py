@@ -33,10 +33,13 @@ def create_user(
     full_name: str = "",
     role: str = Role.MEMBER,
     password: str | None = None,
+    hashed_password: str | None = None,
     is_active: bool = True,
     actor: Actor,
 ) -> User:
-    """Without ``password`` the person is invited: a one-time link sets one later."""
+    """Without ``password`` the person is invited: a one-time link sets one later. ``hashed_password`` is for
+    a caller that has it from hash_new_password(), before its own transaction.
+    """
     user = User(
         email=rules.clean_email(email),
         full_name=rules.clean_full_name(full_name),
@@ -45,10 +48,15 @@ def create_user(
     )
     actor.require(Permission.USERS_CREATE, on=user.role)
     if password is not None:
-        cleaned = rules.clean_password(password, email=user.email, field="password")
-        user.hashed_password = passwords.hash_password(cleaned)  # slow, so before the transaction
+        hashed_password = hash_new_password(password, email=user.email)  # slow, so before the transaction
+    user.hashed_password = hashed_password
     _add_user(user, actor)
     return user
+
+
+def hash_new_password(password: str, *, email: str) -> str:
+    """Of somebody who is to be created. Raises Invalid on the field ``password``, and Busy."""
+    return passwords.hash_password(rules.clean_password(password, email=email, field="password"))
 
 
 @atomic
