@@ -46,7 +46,8 @@ FILES: dict[str, frozenset[str]] = {
         "queries": "models rules",
         "throttle": "models rules",
         "presence": "models queries",
-        "services": "rules passwords models queries throttle trash changes many presence",
+        "statements": "models rules queries",
+        "services": "statements rules passwords models queries throttle trash changes many presence",
         "keys": "models queries",
         "export": "rules queries services",
         "proof": "rules models queries",
@@ -78,7 +79,7 @@ FILES: dict[str, frozenset[str]] = {
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "export", "amending", "proof"),
+        *("many", "many_trash", "changes", "keys", "export", "amending", "proof", "statements"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

@@ -11,21 +11,21 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, case, delete, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, literal, select, update
 
 from webapp.access.actor import Actor
 from webapp.credits import rules
 from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.queries import Movement, find_by_key, get_balance, list_balances
 from webapp.credits.rules import BANK, FULLEST_CENTS, Order
+from webapp.credits.statements import ADD, INSERTS, NOTE, PEOPLE, POST, TAKE
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, DomainError, Invalid
 from webapp.extensions import BigId, UtcDateTime, utc_now
 from webapp.history.rules import Kind
 from webapp.history.services import Happening, Subject, record_all
 from webapp.users.models import USERS
-from webapp.users.queries import Person, list_people
+from webapp.users.queries import Person
 
 
 @atomic
@@ -42,7 +42,7 @@ def move(order: Order, *, key: str | None = None, actor: Actor) -> Movement:
     if movement is None:
         return _repeat(order, digest or "")
     held = {user_id: _change(user_id, cents, now) for user_id, cents in order.sides}
-    people = {person.id: person for person in list_people(held)}
+    people = _find_people(order)
     _check(order, people, held, actor)
     accounts = {user_id: account for user_id, account in held.items() if account is not None}
     _post(movement, accounts)
@@ -65,7 +65,7 @@ class Effect(NamedTuple):
 def foresee(order: Order, *, actor: Actor) -> list[Effect]:
     """What move() would do at this moment, the sender first. Raises what it would raise; writes nothing."""
     actor.require(order.permission)
-    people = {person.id: person for person in list_people([user_id for user_id, _cents in order.sides])}
+    people = _find_people(order)
     balances = list_balances(people)
     after = {user_id: balances.get(user_id, 0) + cents for user_id, cents in order.sides}
     _check(
@@ -81,6 +81,11 @@ def foresee(order: Order, *, actor: Actor) -> list[Effect]:
     ]
 
 
+def _find_people(order: Order) -> dict[int, Person]:
+    ids = {"one": order.from_user_id, "other": order.to_user_id}
+    return {row.id: Person(*row) for row in get_session().execute(PEOPLE, ids)}
+
+
 def _kind_of(order: Order) -> Kind:
     if order.from_user_id == BANK:
         return Kind.GRANTED
@@ -92,14 +97,8 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
     nothing that others wait for.
     """
     values = {**asdict(order), "created_at": now, "actor_id": actor.user_id}
-    statement = (
-        _dialect_insert()(TRANSFERS)
-        .values(**values, key_digest=key_digest)
-        .on_conflict_do_nothing(index_elements=[TRANSFERS.c.key_digest])
-        .returning(TRANSFERS.c.id)
-    )
-    transfer_id = get_session().execute(statement).scalar_one_or_none()
-    return None if transfer_id is None else Movement(id=transfer_id, **values)
+    row = get_session().execute(NOTE[_dialect()], {**values, "key_digest": key_digest}).one_or_none()
+    return None if row is None else Movement(id=row.id, **values)
 
 
 def _repeat(order: Order, key_digest: str) -> Movement:
@@ -118,35 +117,9 @@ def _change(user_id: int, cents: int, now: datetime) -> _Account | None:
     """Add to an account or take from it, which locks it. None when there is too little or too much in it, or
     no such user.
     """
-    account = ACCOUNTS.c
-    if cents < 0:
-        changed = (
-            update(ACCOUNTS)
-            .where(account.user_id == user_id, account.balance_cents >= -cents)
-            .values(
-                balance_cents=account.balance_cents + cents,
-                changed_at=_later(account.changed_at, literal(now, UtcDateTime)),
-            )
-        ).returning(account.balance_cents, account.changed_at)
-    else:
-        new = select(USERS.c.id, literal(cents, BigId), literal(now, UtcDateTime))
-        added = _dialect_insert()(ACCOUNTS).from_select(
-            ["user_id", "balance_cents", "changed_at"], new.where(USERS.c.id == user_id)
-        )
-        changed = added.on_conflict_do_update(  # type: ignore[assignment]
-            index_elements=[account.user_id],
-            set_={
-                "balance_cents": account.balance_cents + added.excluded.balance_cents,
-                "changed_at": _later(account.changed_at, added.excluded.changed_at),
-            },
-            where=account.balance_cents + added.excluded.balance_cents <= FULLEST_CENTS,
-        ).returning(account.balance_cents, account.changed_at)
-    row = get_session().execute(changed).one_or_none()
+    statement = TAKE if cents < 0 else ADD[_dialect()]
+    row = get_session().execute(statement, {"whose": user_id, "cents": cents, "now": now}).one_or_none()
     return None if row is None else _Account(*row)
-
-
-def _later(one: ColumnElement[datetime], other: ColumnElement[datetime]) -> ColumnElement[datetime]:
-    return case((one > other, one), else_=other)
 
 
 def _check(
@@ -190,7 +163,7 @@ def _post(movement: Movement, held: Mapping[int, _Account]) -> None:
             (movement.to_user_id, movement.amount_cents),
         )
     ]
-    get_session().execute(insert(POSTINGS), rows)
+    get_session().execute(POST, rows)
 
 
 def _describe(movement: Movement, person: Person, balance: int, cents: int) -> Happening:
@@ -226,7 +199,7 @@ def find_kept(user_ids: Collection[int], *, is_locking: bool) -> Mapping[int, Do
 
 def _lock(user_ids: Collection[int]) -> None:
     """In the order of their ids, those that are there and those that are made for it alike."""
-    added = _dialect_insert()(ACCOUNTS).from_select(
+    added = INSERTS[_dialect()](ACCOUNTS).from_select(
         ["user_id", "balance_cents", "changed_at"],
         select(USERS.c.id, literal(0, BigId), literal(utc_now(), UtcDateTime))
         .where(USERS.c.id.in_(user_ids))
@@ -245,6 +218,5 @@ def forget_reasons(user_id: int) -> None:
     get_session().execute(update(TRANSFERS).where(TRANSFERS.c.id.in_(of_user)).values(reason=""))
 
 
-def _dialect_insert() -> type[postgresql.Insert] | type[sqlite.Insert]:
-    is_postgres = get_session().get_bind().dialect.name == "postgresql"
-    return postgresql.Insert if is_postgres else sqlite.Insert
+def _dialect() -> str:
+    return get_session().get_bind().dialect.name
