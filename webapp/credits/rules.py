@@ -15,6 +15,7 @@ from webapp.listing.keyset import LARGEST_ID
 # Zero-width joiners are part of Persian and Indic words and of emoji.
 _JOINERS = "\u200c\u200d"
 
+NO_AMOUNT = N_("Enter an amount such as 12.50, with at most two decimals.")
 NO_SUCH_USER = N_("There is no such user (any more).")
 BANK = 0  # where credits come from by a grant, and go to by a withdrawal; no user has this id
 MOST_CENTS = 10**11  # in one transfer: a thousand million
@@ -23,6 +24,7 @@ LONGEST_REASON = 200
 LONGEST_KEY = 255
 _LONGEST_AMOUNT = 30
 _GROUPS = "[ \u00a0\u202f]"  # what parts thousands: a space, the hard one, the narrow one of French
+DECIMAL = re.compile(r"^[0-9]{1,15}(\.[0-9]{1,2})?$")
 _AMOUNT = re.compile(
     rf"(?P<whole>[0-9]+|[0-9]{{1,3}}(?:{_GROUPS}[0-9]{{3}})+|[0-9]{{1,3}}(?:,[0-9]{{3}})+(?=\.))"
     r"(?:[.,](?P<cents>[0-9]{1,2}))?"
@@ -96,9 +98,17 @@ def read_amount(text: str) -> int:
     # Asked first: Python refuses to read a number of very many digits.
     found = _AMOUNT.fullmatch(text.strip()) if len(text) <= _LONGEST_AMOUNT else None
     if found is None:
-        raise Invalid(N_("Enter an amount such as 12.50, with at most two decimals."), field="amount")
+        raise Invalid(NO_AMOUNT, field="amount")
     whole = re.sub("[^0-9]", "", found["whole"])
     return clean_cents(int(whole) * 100 + int((found["cents"] or "0").ljust(2, "0")))
+
+
+def read_decimal(value: str | int | Decimal) -> int:
+    """Cents, from a number or a text as programs write it: a point, and no signs between digits."""
+    text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, bool) or not DECIMAL.fullmatch(text):
+        raise Invalid(NO_AMOUNT, field="amount")
+    return read_amount(text)
 
 
 def clean_cents(cents: int) -> int:
