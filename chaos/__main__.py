@@ -1,4 +1,4 @@
-"""``make chaos``: the same on each database, with a report; ends with 1 when anything is wrong."""
+"""``make chaos``: edits and transfers on each database, with a report; ends with 1 when anything is wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flask import Flask
+
 from bench.prepare import SERVER, STORES, PostgresStore, Store
-from chaos.crowd import Run, run
+from chaos import crowd, transfers
 from chaos.editors import Outcome
+from chaos.ledger import find_violations
 from chaos.proof import Told, compare, count_merged, count_outcomes
 from webapp import create_app
 from webapp.config import Settings
@@ -24,31 +27,50 @@ MOST_SHOWN = 20
 
 
 def main() -> int:
-    databases, edits = read_options()
-    violations = 0
-    for database in databases:
-        with open_database(database) as (title, url):
-            app = create_app(Settings.from_environment({**SERVER, "DATABASE_URL": url}))
-            with app.app_context():
-                init_db()
-            done = run(app, edits)
-            told = compare(app, done.edits)
-            with app.app_context():
-                engine.dispose()
-        print(f"\n{title}: {describe(done, told)}", flush=True)
-        violations += len(told.violations)
-    return 1 if violations else 0
-
-
-def read_options() -> tuple[list[str], int]:
-    """From the environment; ends the program where they mean nothing."""
     databases = os.environ.get("DBS", "sqlite,postgres").split(",")
     if not STORES.keys() >= set(databases):
         raise SystemExit(f"DBS is {','.join(databases)!r}: set it to some of {','.join(STORES)}.")
-    edits = os.environ.get("EDITS", "10000")
-    if not re.fullmatch(r"[1-9]\d{0,6}", edits):
-        raise SystemExit(f"EDITS is {edits!r}: set it to a whole number such as 10000.")
-    return databases, int(edits)
+    edits, orders = read_number("EDITS", "10000"), read_number("TRANSFERS", "100000")
+    violations = 0
+    for database in databases:
+        for number, what in ((edits, edit), (orders, transfer)):
+            if number:
+                with open_app(database) as (title, app):
+                    lines, wrong = what(app, number)
+                print(f"\n{title}: " + "\n  ".join([*lines, *describe_violations(wrong)]), flush=True)
+                violations += len(wrong)
+    return 1 if violations else 0
+
+
+def read_number(name: str, default: str) -> int:
+    """From the environment; ends the program where it means nothing."""
+    text = os.environ.get(name, default)
+    if not re.fullmatch(r"0|[1-9]\d{0,6}", text):
+        raise SystemExit(f"{name} is {text!r}: set it to a whole number such as {default}, or to 0 for none.")
+    return int(text)
+
+
+def edit(app: Flask, edits: int) -> tuple[list[str], list[str]]:
+    done = crowd.run(app, edits)
+    told = compare(app, done.edits)
+    return describe_edits(done, told), told.violations
+
+
+def transfer(app: Flask, orders: int) -> tuple[list[str], list[str]]:
+    done = transfers.run(app, orders)
+    return describe_transfers(done), find_violations(app, done)
+
+
+@contextmanager
+def open_app(database: str) -> Iterator[tuple[str, Flask]]:
+    """The kind of the database, and the application on an empty one, which goes when the block ends."""
+    with open_database(database) as (title, url):
+        app = create_app(Settings.from_environment({**SERVER, "DATABASE_URL": url}))
+        with app.app_context():
+            init_db()
+        yield title, app
+        with app.app_context():
+            engine.dispose()
 
 
 @contextmanager
@@ -76,22 +98,35 @@ def _open_store(database: str, folder: Path) -> Iterator[Store]:
         yield store
 
 
-def describe(done: Run, told: Told) -> str:
+def describe_edits(done: crowd.Run, told: Told) -> list[str]:
     edits, outcomes = done.edits, count_outcomes(done.edits)
     unknown = sum(edit.outcome is Outcome.LOST and edit.typed in told.saved for edit in edits)
-    lines = [
+    return [
         f"{len(edits):,} edits, {len(edits) / done.seconds:.0f} a second",
         f"{outcomes[Outcome.SAVED]:,} saved, {count_merged(edits, told):,} of them merged with another's",
         f"{outcomes[Outcome.REFUSED]:,} refused with the merge page",
         f"{outcomes[Outcome.LOST]:,} answers lost, {unknown} of them saved; workers killed: {done.kills}",
         f"{done.retries} answers said busy, and the form was sent again",
         f"{len(told.saved):,} entries in the history, as many as changes",
-        *(f"WRONG: {violation}" for violation in told.violations[:MOST_SHOWN]),
-        f"{len(told.violations):,} things are wrong"
-        if told.violations
-        else "nothing is lost, and nothing half",
     ]
-    return "\n  ".join(lines)
+
+
+def describe_transfers(done: transfers.Run) -> list[str]:
+    made = sum(not order.is_overdraft for order in done.orders)
+    return [
+        f"{made:,} transfers, {made / done.seconds:.0f} a second",
+        f"each sent twice, {len(done.sent) / done.seconds:.0f} answers a second",
+        f"{len(done.orders) - made:,} others refused: nobody has that much",
+        f"{done.lost:,} answers lost and sent again; workers killed: {done.kills}",
+        f"{done.busy:,} answers said busy, and it was sent again",
+    ]
+
+
+def describe_violations(violations: list[str]) -> list[str]:
+    if not violations:
+        return ["nothing is lost, and nothing half"]
+    shown = [f"WRONG: {violation}" for violation in violations[:MOST_SHOWN]]
+    return [*shown, f"{len(violations):,} things are wrong"]
 
 
 sys.exit(main())

@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import api, auth, batches, cli, history, notes, operations, tokens, users, web
+from webapp import api, auth, batches, cli, credits, history, notes, operations, tokens, users, web
 from webapp.access.guards import guard_routes
 from webapp.config import INSTANCE, ROOT, Settings
 from webapp.db import bind_database
 from webapp.extensions import csrf
 
 # In the order of the house: each may use those before it.
-FEATURES = (web, history, users, notes, batches, auth, tokens)
+FEATURES = (web, history, users, notes, batches, auth, tokens, credits)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

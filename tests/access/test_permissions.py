@@ -30,6 +30,9 @@ HOLDERS: dict[Permission, set[Role]] = {
     Permission.USERS_SET_ROLE: {Role.ADMINISTRATOR},
     Permission.USERS_DELETE: {Role.ADMINISTRATOR},
     Permission.USERS_EXPORT: {Role.ADMINISTRATOR},
+    Permission.CREDITS_READ: {*STAFF},
+    Permission.CREDITS_MOVE: {Role.SUPPORT, Role.ADMINISTRATOR},
+    Permission.CREDITS_ISSUE: {Role.ADMINISTRATOR},
 }
 
 

@@ -28,16 +28,19 @@ from webapp.auth.throttle import count_attempt
 from webapp.batches.queries import Ambiguous, Resolution
 from webapp.batches.rules import Source, State, digest_of
 from webapp.batches.services import create_batch, examine, run_batch
+from webapp.credits.rules import order_grant
+from webapp.credits.services import move
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.notes.models import Note
 from webapp.tokens.services import create_token
 from webapp.users.models import User, derive_keys
-from webapp.users.services import update_user
+from webapp.users.services import create_user, update_user
 from webapp.users.trash import delete_user
 
 NEW_PASSWORD = "gravel pillow tangerine"
 ROW_EMAIL, ROW_ID = "row@example.org", "1"  # it is the first that is stored
+FRIEND_EMAIL = "friend@example.org"
 EDIT = {"full_name": "New Name", "email": ROW_EMAIL, "version": "1"}
 
 
@@ -197,6 +200,42 @@ ROUTES = (
         permission=Permission.USERS_EDIT,
         answers={"POST": 303},
         is_managing=True,
+    ),
+    Route(
+        endpoint="credits.show_ledger",
+        path="/users/{user}/credits/",
+        permission=Permission.CREDITS_READ,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="credits.transfer_credits",
+        path="/users/{rich}/credits/transfer",
+        permission=Permission.CREDITS_MOVE,
+        answers={"GET": 200, "POST": 303},
+        form={"to_user_id": FRIEND_EMAIL, "amount": "1", "confirmed": "yes"},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="credits.grant_credits",
+        path="/users/{user}/credits/grant",
+        permission=Permission.CREDITS_ISSUE,
+        answers={"GET": 200, "POST": 303},
+        form={"amount": "1", "reason": "A present", "confirmed": "yes"},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="credits.withdraw_credits",
+        path="/users/{rich}/credits/withdraw",
+        permission=Permission.CREDITS_ISSUE,
+        answers={"GET": 200, "POST": 303},
+        form={"amount": "1", "reason": "An error", "confirmed": "yes"},
+        is_managing=True,
+    ),
+    Route(
+        endpoint="credits.export_ledger",
+        path="/users/{rich}/credits/export",
+        permission=Permission.USERS_EXPORT,
+        answers={"POST": 200},
     ),
     Route(
         endpoint="trash.list_trash",
@@ -416,8 +455,8 @@ each_role = pytest.mark.parametrize("role", [None, *ROLES], ids=name_of)
 
 class Stage:
     """A person in front of a route: the row it is about is there (or in the trash, where the route wants it),
-    with devices, a link to use, a change to undo, a note of the visitor's own, and a bulk change in the state
-    that the route wants.
+    with devices, a link to use, a change to undo, a note of the visitor's own, credits and a friend to give
+    them to, and a bulk change in the state that the route wants.
     """
 
     def __init__(self, app: Flask, visitor: Visitor, route: Route, row: User) -> None:
@@ -432,6 +471,7 @@ class Stage:
             own_token=_make_token(app, visitor.user or row) if "{own_token}" in route.path else 0,
             their_token=_make_token(app, row) if "{their_token}" in route.path else 0,
             note=_make_note(app, visitor.user or row, row) if "{note}" in route.path else 0,
+            rich=_make_rich(app, row) if "{rich}" in route.path else 0,
             **{
                 state.value: _make_batch(app, visitor.user or row, row, state)
                 for state in State
@@ -499,6 +539,15 @@ def _make_note(app: Flask, author: User, row: User) -> int:
         return note.id
 
 
+def _make_rich(app: Flask, row: User) -> int:
+    """There is also a member who may get some."""
+    terminal = Actor.command_line()
+    with app.app_context():
+        create_user(email=FRIEND_EMAIL, actor=terminal)
+        move(order_grant(to_user_id=row.id, amount_cents=100, reason="A present"), actor=terminal)
+    return row.id
+
+
 def _make_batch(app: Flask, creator: User, row: User, state: State) -> int:
     """To deactivate the row, whose name was asked about; where it is through, that is really done."""
     terminal = Actor.command_line()
@@ -559,7 +608,7 @@ def test_every_route_has_a_row_and_every_row_a_route(app: Flask) -> None:
 @each_route
 def test_a_row_s_path_leads_to_its_endpoint(app: Flask, route: Route) -> None:
     numbers = dict.fromkeys([*State, "own_token", "their_token"], 1)
-    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1, **numbers)
+    path = route.path.format(user=1, device=1, token="token", trashed=1, entry=1, note=1, rich=1, **numbers)
     for method in route.answers:
         assert app.url_map.bind("localhost").match(path, method)[0] == route.endpoint
 

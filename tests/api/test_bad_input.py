@@ -18,11 +18,14 @@ from webapp.access.actor import Actor
 from webapp.api.bodies import Body
 from webapp.api.bulk import ChangedUsers, NewUsers
 from webapp.api.calls import Call
+from webapp.api.credits import Issue, NewTransfer
 from webapp.api.notes import NoteText
 from webapp.api.openapi import PATH_ID
 from webapp.api.trash import Restoring
 from webapp.api.users import NewUser, UserChanges, UsersQuery, WholeUser
 from webapp.api.views import all_calls
+from webapp.credits.rules import MOST_CENTS, order_grant
+from webapp.credits.services import move
 from webapp.notes.services import add_note
 from webapp.users.queries import get_user
 from webapp.users.trash import delete_user
@@ -53,6 +56,8 @@ WHOLE: dict[type[Body], dict[str, Any]] = {
     ChangedUsers: {"rows": [ROW]},
     NoteText: {"text": "Called."},
     Restoring: {},
+    NewTransfer: {"from_user_id": 0, "to_user_id": 1, "amount": "1.00"},
+    Issue: {"amount": "1.00", "reason": "Why"},
 }
 
 
@@ -61,6 +66,9 @@ def place_of(program: Program, call: Call, user_id: int) -> str:
     with program.app.app_context():
         if call.path.startswith("/trash/"):
             delete_user(get_user(user_id), version=1, actor=Actor.command_line())
+        if call.body in {NewTransfer, Issue}:
+            gift = order_grant(to_user_id=user_id, amount_cents=MOST_CENTS, reason="Plenty")
+            move(gift, actor=Actor.command_line())
         note_id = 0
         if "<id:note_id>" in call.path:
             owner = find_user_of(program)
@@ -99,6 +107,8 @@ def send(program: Program, call: Call, field: str, value: object, user_id: int) 
     path, whole = place_of(program, call, user_id), dict(WHOLE[call.body])
     if "email" in whole:
         whole["email"] = whole["email"].format(id=user_id)
+    if "from_user_id" in whole:
+        whole["from_user_id"] = user_id
     before = stored(program.app), newest_entry(program.app)
     data = json.dumps({**whole, field: value}).encode("utf-8", "surrogatepass")
     answer = program.change(call.method, path, data=data, content_type="application/json")

@@ -18,6 +18,8 @@ from webapp.access.guards import permission_of
 from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_sign_in
 from webapp.api.problems import CONTENT_TYPE
 from webapp.api.views import all_calls
+from webapp.credits.rules import order_grant
+from webapp.credits.services import move
 from webapp.db import get_session
 from webapp.notes.models import Note
 from webapp.tokens.rules import SCOPES, scopes_of
@@ -144,7 +146,42 @@ TRASH = (
     ),
     Route(name="purge_user", method="DELETE", path="/trash/{trashed}", permission=Permission.USERS_DELETE),
 )
-ROUTES += (*MANY, *NOTES, *HISTORY, *TRASH)
+CREDITS = (
+    Route(
+        name="transfer_credits",
+        method="POST",
+        path="/transfer",
+        permission=Permission.CREDITS_MOVE,
+        status=201,
+        body={"from_user_id": 3, "to_user_id": 1, "amount": 1},
+    ),
+    Route(
+        name="grant_credits",
+        method="POST",
+        path="/users/{user}/credits/grants",
+        permission=Permission.CREDITS_ISSUE,
+        status=201,
+        body={"amount": "1.00", "reason": "A present"},
+    ),
+    Route(
+        name="withdraw_credits",
+        method="POST",
+        path="/users/{rich}/credits/withdrawals",
+        permission=Permission.CREDITS_ISSUE,
+        status=201,
+        body={"amount": "1.00", "reason": "An error"},
+    ),
+    Route(
+        name="show_credits", method="GET", path="/users/{user}/credits", permission=Permission.CREDITS_READ
+    ),
+    Route(
+        name="list_ledger",
+        method="GET",
+        path="/users/{user}/credits/ledger",
+        permission=Permission.CREDITS_READ,
+    ),
+)
+ROUTES += (*MANY, *NOTES, *HISTORY, *TRASH, *CREDITS)
 OPEN = {"api.show_document": "/api/openapi.json", "api.show_reference": "/api/"}
 READING = [route for route in ROUTES if route.method == "GET"]
 CHANGING = [route for route in ROUTES if route.method != "GET"]
@@ -153,7 +190,7 @@ each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 
 def address(path: str, user_id: int = 1) -> str:
     """Where to find what the fixture ``row`` makes."""
-    return "/api/v1" + path.format(user=user_id, trashed=user_id + 1, note=1, entry=1)
+    return "/api/v1" + path.format(user=user_id, trashed=user_id + 1, rich=user_id + 2, note=1, entry=1)
 
 
 def ask(program: Program, route: Route, row: User, **options: Any) -> int:
@@ -172,13 +209,15 @@ def read_everything(app: Flask) -> object:
 
 @pytest.fixture
 def row(app: Flask, make_user: MakeUser) -> User:
-    """Somebody with a past, and a note of whoever is stored after the next one, who is in the trash."""
+    """Somebody with a past, and a note of whoever is stored next; somebody in the trash; one who is rich."""
     user, gone = make_user(email="row@example.org", full_name="Old"), make_user()
+    rich = make_user()
     actor = Actor.command_line()
     with app.app_context():
         update_user(get_user(user.id), version=1, full_name="Row", actor=actor)
         delete_user(get_user(gone.id), version=1, actor=actor)
-        get_session().add(Note(user_id=user.id, author_id=gone.id + 1, author_name="", text="Old."))
+        move(order_grant(to_user_id=rich.id, amount_cents=1_000, reason="A present"), actor=actor)
+        get_session().add(Note(user_id=user.id, author_id=rich.id + 1, author_name="", text="Old."))
         get_session().commit()
     return user
 

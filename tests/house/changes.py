@@ -21,6 +21,9 @@ from webapp.batches import services as batches
 from webapp.batches.models import Batch
 from webapp.batches.queries import Ambiguous, Resolution
 from webapp.batches.rules import AT_ONCE, UNDOABLE, Action, Source, State
+from webapp.credits import export as export_of_credits
+from webapp.credits import services as credit
+from webapp.credits.rules import order_grant, order_transfer, order_withdrawal
 from webapp.db import get_session
 from webapp.db.bulk import stored_time
 from webapp.errors import DomainError, Invalid
@@ -439,6 +442,49 @@ SIGNING_IN = (
     ),
 )
 
+
+def rich() -> None:
+    """User 1 has 5.00, user 2 nothing."""
+    put(), put(email="bob@example.org")
+    credit.move(order_grant(to_user_id=1, amount_cents=500, reason="A present"), actor=DESK)
+
+
+def paid() -> None:
+    """1.00 of it went to user 2 already, by the key that is used again."""
+    rich()
+    credit.move(PAYMENT, key="a key", actor=DESK)
+
+
+PAYMENT = order_transfer(from_user_id=1, to_user_id=2, amount_cents=100, reason="Lunch")
+
+CREDITS = (
+    Change(credit.move, rich, lambda _: credit.move(PAYMENT, key="a key", actor=DESK), entries=2),
+    Change(
+        credit.move,
+        paid,
+        lambda _: credit.move(PAYMENT, key="a key", actor=DESK),
+        "once more",
+        entries=0,
+        has_effect=False,
+    ),
+    Change(
+        credit.move,
+        put,
+        lambda _: credit.move(order_grant(to_user_id=1, amount_cents=500, reason="A present"), actor=DESK),
+        "grant",
+    ),
+    Change(
+        credit.move,
+        rich,
+        lambda _: credit.move(
+            order_withdrawal(from_user_id=1, amount_cents=500, reason="An error"), actor=DESK
+        ),
+        "withdrawal",
+    ),
+    Change(export_of_credits.note_export, rich, lambda _: export_of_credits.note_export(1, actor=DESK)),
+)
+
+
 HISTORY = (
     Change(
         history.record,
@@ -622,5 +668,6 @@ CHANGES = (
     *SIGNING_IN,
     *TOKENS,
     *BATCHES,
+    *CREDITS,
     *HISTORY,
 )

@@ -104,7 +104,10 @@ def assert_made(change: Change, error: object, watched: Watched[State], before: 
 
 FILES = {"services", "trash", "export", "undoing", "throttle", "many", "amending"}
 # What acts for somebody and only reads.
-READING = {"webapp.batches.services.examine", "webapp.users.many.judge"}
+READING = {
+    *("webapp.batches.services.examine", "webapp.users.many.judge"),
+    "webapp.credits.services.foresee",
+}
 
 
 def changing_services() -> set[str]:

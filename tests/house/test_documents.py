@@ -173,7 +173,8 @@ def test_the_readme_says_who_may_do_what(permission: Permission) -> None:
     def say(role: Role) -> str:
         if not may(role, permission):
             return "–"
-        is_about_people = permission.startswith("users.") and permission is not Permission.USERS_READ
+        reads = {Permission.USERS_READ, Permission.CREDITS_READ}
+        is_about_people = permission.startswith(("users.", "credits.")) and permission not in reads
         return "members" if is_about_people and MANAGED_ROLES[role] == {Role.MEMBER} else "yes"
 
     assert read_table("Roles")[permission][1:] == [say(role) for role in Role]

@@ -46,9 +46,11 @@ FILES: dict[str, frozenset[str]] = {
         "queries": "models rules",
         "throttle": "models rules",
         "presence": "models queries",
-        "services": "rules passwords models queries throttle trash changes many presence",
+        "statements": "models rules queries",
+        "services": "statements rules passwords models queries throttle trash changes many presence",
         "keys": "models queries",
         "export": "rules queries services",
+        "proof": "rules models queries",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
@@ -77,7 +79,7 @@ FILES: dict[str, frozenset[str]] = {
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "export", "amending"),
+        *("many", "many_trash", "changes", "keys", "export", "amending", "proof", "statements"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

@@ -157,7 +157,7 @@ def test_looking_writes_nothing(signed_in: SignedIn, make_user: MakeUser) -> Non
     assert_get_writes_nothing(signed_in(), f"/users/{make_user().id}")
 
 
-def test_it_takes_eight_queries(
+def test_it_takes_ten_queries(
     signed_in: SignedIn, make_user: MakeUser, count_queries: Callable[[], AbstractContextManager[list[str]]]
 ) -> None:
     visitor, user = signed_in(), make_user()
@@ -165,9 +165,12 @@ def test_it_takes_eight_queries(
         visitor.get(f"/users/{user.id}")
     tables = [re.findall(r"FROM (\w+)", statement)[0] for statement in statements]
     # Who is signed in; the user, and his history, for the page and again for the panel of why he cannot sign
-    # in, which looks at attempts too; his devices; the notes on him.
+    # in, which looks at attempts too; his devices; the notes on him; his credits, and what moved them last.
     assert sorted(tables) == sorted(
-        ["sessions", "users", "users", "entries", "entries", "attempts", "sessions", "notes"]
+        [
+            *("sessions", "users", "users", "entries", "entries", "attempts", "sessions", "notes"),
+            *("accounts", "postings"),
+        ]
     )
 
 

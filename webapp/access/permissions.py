@@ -10,6 +10,9 @@ from webapp.errors import N_
 class Permission(StrEnum):
     PUBLIC = "public"  # anybody, signed in or not
     OWN_ACCOUNT = "own_account"  # everybody who may sign in, on himself
+    CREDITS_READ = "credits.read"
+    CREDITS_MOVE = "credits.move"  # from one user to another
+    CREDITS_ISSUE = "credits.issue"  # grant and withdraw: there are more or fewer then
     HISTORY_READ = "history.read"
     TOKENS_MANAGE = "tokens.manage"
     USERS_READ = "users.read"
@@ -39,9 +42,16 @@ ROLE_LABELS: dict[Role, str] = {
 }
 
 _AUDITOR = frozenset(
-    {Permission.PUBLIC, Permission.OWN_ACCOUNT, Permission.HISTORY_READ, Permission.USERS_READ}
+    {
+        Permission.PUBLIC,
+        Permission.OWN_ACCOUNT,
+        Permission.CREDITS_READ,
+        Permission.HISTORY_READ,
+        Permission.USERS_READ,
+    }
 )
 _SUPPORT = _AUDITOR | {
+    Permission.CREDITS_MOVE,
     Permission.USERS_CREATE,
     Permission.USERS_EDIT,
     Permission.USERS_SET_STATUS,

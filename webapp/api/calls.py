@@ -66,7 +66,8 @@ class Call:
     the declaration; ``headers`` those of the answer, each with what it says.
 
     ``prepare`` is slow work on the body, which must not hold a transaction: ``run`` gets what it answers.
-    One that ``goes_in_steps``, each a transaction of its own, gets its ``progress``.
+    One that ``goes_in_steps``, each a transaction of its own, gets its ``progress``. Where the service
+    ``keeps_key`` itself, for good, ``run`` gets the ``key``, or None.
     """
 
     method: str
@@ -82,6 +83,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Any], Mapping[str, Any]] | None = None
     goes_in_steps: bool = False
+    keeps_key: bool = False
 
     @property
     def takes_key(self) -> bool:

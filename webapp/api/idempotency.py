@@ -14,17 +14,20 @@ from webapp.api.calls import Answered, Call, run
 from webapp.api.keeping import Progress, Reused, Running, Ticket, begin_steps, find_answer, keep_answer
 from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import FieldError, Refused
-from webapp.errors import N_
+from webapp.errors import N_, Conflict
 from webapp.web.language import gettext
 
 HEADER = "Idempotency-Key"
 REPLAYED: Mapping[str, str] = {"Idempotency-Replayed": "true"}
 RETRY_SECONDS = 2
+REUSED = N_("This key was used for another call. Take a new one.")
 _KEY = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_KEY}}}")
 
 
 def run_once(call: Call, arguments: Mapping[str, Any]) -> Answered:
     """Run the call; or answer as the first time, where it was done under the same key. Raises Refused."""
+    if call.keeps_key:
+        return _run_with_key(call, arguments)
     if HEADER not in request.headers:
         return _run(call, arguments)
     ticket = _read_ticket()
@@ -35,8 +38,18 @@ def run_once(call: Call, arguments: Mapping[str, Any]) -> Answered:
         message = gettext(N_("The same call is being done at this moment. Wait, and send it again."))
         raise Refused(409, message, retry_after=RETRY_SECONDS) from None
     except Reused:
-        raise _refuse(N_("This key was used for another call. Take a new one.")) from None
+        raise _refuse(REUSED) from None
     return answered._replace(headers={**answered.headers, **REPLAYED}) if is_known else answered
+
+
+def _run_with_key(call: Call, arguments: Mapping[str, Any]) -> Answered:
+    key = _read_key() if HEADER in request.headers else None
+    try:
+        return run(call, {**arguments, "key": key})
+    except Conflict as error:
+        if error.field == "key":
+            raise _refuse(REUSED) from None
+        raise
 
 
 def _run(call: Call, arguments: Mapping[str, Any]) -> Answered:
@@ -65,10 +78,14 @@ def _prepare(call: Call, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_ticket() -> Ticket:
+    return Ticket(current_identity().id, _read_key(), _digest())
+
+
+def _read_key() -> str:
     key = request.headers[HEADER]
     if not _KEY.fullmatch(key):
         raise _refuse(N_("Send 1 to 255 printable characters of ASCII."))
-    return Ticket(current_identity().id, key, _digest())
+    return key
 
 
 def _digest() -> str:

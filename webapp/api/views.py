@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 from webapp.access.guards import SignInRequired, requires
 from webapp.access.identity import API_PATH
 from webapp.access.permissions import Permission
-from webapp.api import bulk, history, notes, trash, users
+from webapp.api import bulk, credits, history, notes, trash, users
 from webapp.api.bodies import Query, read_body, read_query
 from webapp.api.calls import Answered, Call, Calls, run
 from webapp.api.conditions import read_match, spare_known
@@ -25,7 +25,7 @@ from webapp.errors import Stale
 
 PREFIX = f"{API_PATH}/v1"
 # In the order of the page; a later room adds its own here.
-ROOMS: tuple[Calls, ...] = (users.calls, bulk.calls, notes.calls, history.calls, trash.calls)
+ROOMS: tuple[Calls, ...] = (users.calls, bulk.calls, notes.calls, history.calls, trash.calls, credits.calls)
 
 
 class IdConverter(BaseConverter):

@@ -165,6 +165,18 @@ def begin_writing(session: Session, *, patience_ms: int | None = None) -> None:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{limit}'")
 
 
+def begin_snapshot(session: Session) -> None:
+    """Read all as it is at one moment, for as long as it takes, until the transaction ends: for commands
+    whose statements must agree.
+    """
+    session.rollback()
+    if is_sqlite(sqla.engine):  # where every transaction reads like that, from its first statement on
+        session.connection()
+    else:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    lift_time_limit(session)
+
+
 def write_options(engine: Engine) -> dict[str, Any]:
     """The execution options of a connection that will write in one transaction."""
     return {WRITES: True} if is_sqlite(engine) else {WRITES: True, "isolation_level": "READ COMMITTED"}

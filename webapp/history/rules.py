@@ -46,6 +46,9 @@ class Kind(StrEnum):
     EXPORTED = "exported"
     TOKEN_MADE = "token_made"  # noqa: S105 - a kind's name
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a kind's name
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+    TRANSFERRED = "transferred"
 
 
 KIND_LABELS: dict[Kind, str] = {
@@ -72,6 +75,9 @@ KIND_LABELS: dict[Kind, str] = {
     Kind.EXPORTED: N_("exported"),
     Kind.TOKEN_MADE: N_("made an access token"),
     Kind.TOKEN_REVOKED: N_("revoked an access token"),
+    Kind.GRANTED: N_("granted credits"),
+    Kind.WITHDRAWN: N_("withdrew credits"),
+    Kind.TRANSFERRED: N_("transferred credits"),
 }
 FIELD_LABELS = {
     "full_name": N_("Full name"),
@@ -81,6 +87,7 @@ FIELD_LABELS = {
     "language": N_("Language"),
     "time_zone": N_("Time zone"),
     "note": N_("Note"),
+    "balance": N_("Balance"),
 }
 DOOR_LABELS: dict[Door, str] = {
     Door.PAGE: N_("page"),
@@ -88,7 +95,7 @@ DOOR_LABELS: dict[Door, str] = {
     Door.API: N_("API"),
     Door.IMPORT: N_("import"),
 }
-KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstuvw", strict=True))
+KIND_LETTERS: dict[Kind, str] = dict(zip(Kind, "abcdefghijklmnopqrstuvwxyz", strict=True))
 DOOR_LETTERS: dict[Door, str] = dict(zip(Door, "pcai", strict=True))
 
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from webapp.access.actor import Actor
 from webapp.db import atomic, get_session
@@ -76,19 +76,31 @@ def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> 
         return []
     session = get_session()
     # On SQLite there is one writer, who takes the first; on Postgres whoever comes takes one that is free.
-    free = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
-    lane = session.execute(free).one_or_none()
+    lane = session.execute(_FREE_LANE).one_or_none()
     if lane is None:  # more writers at once than lanes: wait for the first like the others
-        lane = session.execute(select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()).one()
+        lane = session.execute(_FIRST_LANE).one()
     rows, last = [], lane.hash
     for number, happening in enumerate(happenings, lane.number + 1):
         rows.append(_entry(kind, happening, actor, lane=lane.lane, number=number, previous=last))
         last = rows[-1]["hash"]
     ids = _insert(rows)
-    session.execute(
-        update(LANES).where(LANES.c.lane == lane.lane).values(number=rows[-1]["number"], hash=last)
-    )
+    session.execute(_MOVE_END, {"held": lane.lane, "number": rows[-1]["number"], "hash": last})
     return ids
+
+
+# What every change asks, made once: to put a statement together takes longer than to run it.
+_FREE_LANE = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
+_FIRST_LANE = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()
+_MOVE_END = update(LANES).where(LANES.c.lane == bindparam("held"))
+_ADD = insert(ENTRIES)
+_ADD_ONE = insert(ENTRIES).returning(ENTRIES.c.id)
+_WRITTEN = (
+    select(ENTRIES.c.id)
+    .where(
+        ENTRIES.c.lane == bindparam("held"), ENTRIES.c.number.between(bindparam("first"), bindparam("last"))
+    )
+    .order_by(ENTRIES.c.number)
+)
 
 
 def _entry(
@@ -127,13 +139,11 @@ def _entry(
 def _insert(rows: list[dict[str, Any]]) -> list[int]:
     session = get_session()
     if len(rows) == 1:  # as nearly always: one statement
-        return [session.execute(insert(ENTRIES).values(rows[0]).returning(ENTRIES.c.id)).scalar_one()]
-    session.execute(insert(ENTRIES), rows)
+        return [session.execute(_ADD_ONE, rows[0]).scalar_one()]
+    session.execute(_ADD, rows)
     first, last = rows[0], rows[-1]
-    written = select(ENTRIES.c.id).where(
-        ENTRIES.c.lane == first["lane"], ENTRIES.c.number.between(first["number"], last["number"])
-    )
-    return list(session.scalars(written.order_by(ENTRIES.c.number)))
+    written = {"held": first["lane"], "first": first["number"], "last": last["number"]}
+    return list(session.scalars(_WRITTEN, written))
 
 
 def _salted(value: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from webapp.errors import N_
 from webapp.history.queries import Story, find_undone
 from webapp.history.rules import DOOR_LABELS, FIELD_LABELS, KIND_LABELS, Kind
 from webapp.web.language import gettext
-from webapp.web.times import format_number
+from webapp.web.times import format_cents, format_number
 
 REASONS = {
     "unknown": N_("there is no such account"),
@@ -111,6 +111,8 @@ def _note(story: Story) -> str:
         return gettext(REASONS.get(str(story.facts["reason"]), ""))
     if "count" in story.facts:
         return _extent(story.facts)
+    if "cents" in story.facts:
+        return _movement(story.facts)
     return str(story.facts.get("rule") or story.facts.get("token", ""))
 
 
@@ -119,6 +121,16 @@ def _extent(facts: Mapping[str, Any]) -> str:
     number = format_number(facts["count"])
     text = gettext("more than %(number)s", number=number) if facts.get("is_more") else number
     return " · ".join([text, *(f"{name}={value}" for name, value in facts.get("filters", {}).items())])
+
+
+def _movement(facts: Mapping[str, Any]) -> str:
+    """How much, who was at the other side, and why."""
+    amount, other = format_cents(facts["cents"]), facts.get("to") or facts.get("from")
+    if facts.get("to"):
+        amount = gettext("%(amount)s to user %(id)s", amount=amount, id=other)
+    elif facts.get("from"):
+        amount = gettext("%(amount)s from user %(id)s", amount=amount, id=other)
+    return " · ".join(filter(None, (amount, facts.get("why"))))
 
 
 def _change(name: str, change: tuple[Any, Any]) -> ChangeLine:
@@ -134,6 +146,8 @@ def show_value(name: str, value: Any) -> str:
         return gettext(ROLE_LABELS[Role(value)])
     if name == "is_active":
         return gettext("Active") if value else gettext("Inactive")
+    if name == "balance":
+        return format_cents(value)
     return str(value)
 
 

@@ -95,7 +95,7 @@ class Finder(ABC):
         """Exact where only segments are chosen, else up to 10,000."""
         if self._is_void:
             return Count(0)
-        if self.selection.owners and (self._are_owned_few or not self.selection.words):
+        if self.selection.owners and (not self.selection.words or self._are_owned_few):
             return self._count_all()
         if self.selection.words:
             return self._count_search()

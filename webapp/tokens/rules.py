@@ -41,8 +41,11 @@ SCOPES: Mapping[Permission, str] = {
     Permission.USERS_SET_STATUS: N_("Activate and deactivate users"),
     Permission.USERS_SET_ROLE: N_("Change roles"),
     Permission.USERS_DELETE: N_("Delete and restore users"),
+    Permission.CREDITS_READ: N_("Read balances and ledgers"),
+    Permission.CREDITS_MOVE: N_("Transfer credits"),
+    Permission.CREDITS_ISSUE: N_("Grant and withdraw credits"),
 }
-READING = frozenset({Permission.USERS_READ, Permission.HISTORY_READ})
+READING = frozenset({Permission.USERS_READ, Permission.HISTORY_READ, Permission.CREDITS_READ})
 
 
 def new_secret() -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission
 from webapp.db import get_session
-from webapp.errors import N_, Conflict
+from webapp.errors import N_, Conflict, DomainError
 from webapp.extensions import utc_now
 from webapp.history.rules import Kind
 from webapp.history.services import Happening
@@ -20,7 +20,7 @@ from webapp.users.models import TRASH, USERS
 from webapp.users.queries import Person, list_trashed
 from webapp.users.rules import email_key
 from webapp.users.services import about, check_deletion
-from webapp.users.trash import NOT_IN_TRASH, STORED, restored, trash_row, unpack
+from webapp.users.trash import NOT_IN_TRASH, STORED, find_kept, restored, trash_row, unpack
 
 MOVED = {"moved": True}  # nothing of the person changes but where he is
 
@@ -29,8 +29,18 @@ class Trashing(Change):
     kind = Kind.DELETED
     permission = Permission.USERS_DELETE
 
+    def __init__(self) -> None:
+        self._kept: dict[int, DomainError] = {}
+
+    def read(self, user_ids: Collection[int], *, is_locking: bool) -> list[Person]:
+        people = super().read(user_ids, is_locking=is_locking)
+        self._kept = find_kept([person.id for person in people], is_locking=is_locking)
+        return people
+
     def plan(self, person: Person, actor: Actor, administrators: set[int]) -> dict[str, Any]:
         check_deletion(person, actor, administrators)
+        if person.id in self._kept:
+            raise self._kept[person.id]
         administrators.discard(person.id)
         return MOVED
 

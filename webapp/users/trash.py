@@ -6,17 +6,17 @@ Raises Conflict, Stale, Forbidden or NotFound, and then nothing was written.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import RowMapping, delete, insert, select
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, Role
 from webapp.db import atomic, get_session
-from webapp.errors import N_, NotFound
+from webapp.errors import N_, DomainError, NotFound
 from webapp.extensions import UtcDateTime, utc_now
 from webapp.history.rules import Kind
 from webapp.history.services import Subject, forget, record
@@ -35,6 +35,29 @@ def on_purge(clean: Callable[[int], None]) -> None:
         _cleaners.append(clean)
 
 
+class Keeper(Protocol):
+    def __call__(self, user_ids: Collection[int], *, is_locking: bool) -> Mapping[int, DomainError]:
+        """Whom of them something keeps from being deleted, and why. With ``is_locking`` nothing new may come
+        up for any of them until the transaction ends.
+        """
+
+
+_keepers: list[Keeper] = []
+
+
+def on_delete(find_kept: Keeper) -> None:
+    """A later feature's say in whether somebody may be deleted."""
+    if find_kept not in _keepers:
+        _keepers.append(find_kept)
+
+
+def find_kept(user_ids: Collection[int], *, is_locking: bool) -> dict[int, DomainError]:
+    kept: dict[int, DomainError] = {}
+    for keeper in _keepers:
+        kept |= keeper(user_ids, is_locking=is_locking)
+    return kept
+
+
 STORED = tuple(column for column in USERS.columns if column.computed is None)
 
 
@@ -45,6 +68,8 @@ def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None
     lock_user(user)
     check_deletion(user, actor, administrators)
     refuse_stale(user, version)
+    if user.id in (kept := find_kept([user.id], is_locking=True)):
+        raise kept[user.id]
     session = get_session()
     row = session.execute(select(*STORED).where(USERS.c.id == user.id)).mappings().one()
     session.execute(insert(TRASH).values(trash_row(row, utc_now())))

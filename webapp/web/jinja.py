@@ -27,6 +27,7 @@ def prepare_jinja(app: Flask) -> None:
         utc=times.format_utc,
         utc_title=times.format_utc_title,
         number=times.format_number,
+        cents=times.format_cents,
         hue=people.hue,
         initials=people.initials,
         role_label=_role_label,

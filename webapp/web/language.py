@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 from flask import g, has_request_context, request
 from markupsafe import Markup, escape
 
@@ -106,4 +108,13 @@ def ngettext(singular: str, plural: str, number: int, **params: object) -> str:
 
 def explain(error: DomainError) -> str:
     """The error's message in the person's language."""
-    return gettext(error.message, **{name: join(value, gettext) for name, value in error.params.items()})
+    return gettext(error.message, **{name: _shown(value) for name, value in error.params.items()})
+
+
+def _shown(value: object) -> object:
+    return format_hundredths(value) if isinstance(value, Decimal) else join(value, gettext)
+
+
+def format_hundredths(number: Decimal) -> str:
+    """With two decimals, as amounts are written."""
+    return format_decimal(number, format="#,##0.00", locale=current_language())

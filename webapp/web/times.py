@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from flask import current_app, g, request
 from webapp.access.identity import known_identity
 from webapp.config import Settings
 from webapp.extensions import utc_now
-from webapp.web.language import current_language, gettext, ngettext
+from webapp.web.language import current_language, format_hundredths, gettext, ngettext
 
 MINUTE, HOUR = 60, 3600
 WEEK_DAYS = 7
@@ -127,6 +128,11 @@ def format_utc_title(moment: datetime) -> str:
 
 def format_number(number: int) -> str:
     return format_decimal(number, locale=current_language())
+
+
+def format_cents(cents: int) -> str:
+    """1,234.50; in French 1 234,50."""
+    return format_hundredths(Decimal(cents).scaleb(-2))
 
 
 def start_of_day(day: date) -> datetime:

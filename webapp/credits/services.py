@@ -1,0 +1,222 @@
+"""Moving credits. Raises Invalid, Conflict or Forbidden, and then nothing was written.
+
+A movement is one transaction: the transfer, its two postings, the balances, the history. Accounts are locked
+in the order of their ids by the very statements that change them; a transfer waits for no row but these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import delete, literal, select, update
+
+from webapp.access.actor import Actor
+from webapp.credits import rules
+from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
+from webapp.credits.queries import Movement, find_by_key, get_balance, list_balances
+from webapp.credits.rules import BANK, FULLEST_CENTS, Order
+from webapp.credits.statements import ADD, INSERTS, NOTE, PEOPLE, POST, TAKE
+from webapp.db import atomic, get_session
+from webapp.errors import N_, Conflict, DomainError, Invalid
+from webapp.extensions import BigId, UtcDateTime, utc_now
+from webapp.history.rules import Kind
+from webapp.history.services import Happening, Subject, record_all
+from webapp.users.models import USERS
+from webapp.users.queries import Person
+
+
+@atomic
+def move(order: Order, *, key: str | None = None, actor: Actor) -> Movement:
+    """Carry the order out. Who sends must be active; credits are withdrawn from others too, and who receives
+    need not be.
+
+    With a ``key`` that this actor has used before, the transfer of then is answered and nothing is done;
+    raises Conflict when that was another one.
+    """
+    actor.require(order.permission)
+    now, digest = utc_now(), None if key is None else rules.digest_key(actor.user_id, key)
+    movement = _note(order, digest, now, actor)
+    if movement is None:
+        return _repeat(order, digest or "")
+    held = {user_id: _change(user_id, cents, now) for user_id, cents in order.sides}
+    people = _find_people(order)
+    _check(order, people, held, actor)
+    accounts = {user_id: account for user_id, account in held.items() if account is not None}
+    _post(movement, accounts)
+    happenings = [
+        _describe(movement, people[user_id], accounts[user_id].balance_cents, cents)
+        for user_id, cents in order.sides
+    ]
+    record_all(_kind_of(order), happenings, actor=actor)
+    return movement
+
+
+class Effect(NamedTuple):
+    """What an order will do to one of its users."""
+
+    person: Person
+    before_cents: int
+    after_cents: int
+
+
+def foresee(order: Order, *, actor: Actor) -> list[Effect]:
+    """What move() would do at this moment, the sender first. Raises what it would raise; writes nothing."""
+    actor.require(order.permission)
+    people = _find_people(order)
+    balances = list_balances(people)
+    after = {user_id: balances.get(user_id, 0) + cents for user_id, cents in order.sides}
+    _check(
+        order,
+        people,
+        {it: cents if 0 <= cents <= FULLEST_CENTS else None for it, cents in after.items()},
+        actor,
+    )
+    return [
+        Effect(people[user_id], balances.get(user_id, 0), after[user_id])
+        for user_id in (order.from_user_id, order.to_user_id)
+        if user_id != BANK
+    ]
+
+
+def _find_people(order: Order) -> dict[int, Person]:
+    ids = {"one": order.from_user_id, "other": order.to_user_id}
+    return {row.id: Person(*row) for row in get_session().execute(PEOPLE, ids)}
+
+
+def _kind_of(order: Order) -> Kind:
+    if order.from_user_id == BANK:
+        return Kind.GRANTED
+    return Kind.WITHDRAWN if order.to_user_id == BANK else Kind.TRANSFERRED
+
+
+def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> Movement | None:
+    """None when there is one of that key. Whoever comes with it at the same moment waits here, and holds
+    nothing that others wait for.
+    """
+    values = {**asdict(order), "created_at": now, "actor_id": actor.user_id}
+    row = get_session().execute(NOTE[_dialect()], {**values, "key_digest": key_digest}).one_or_none()
+    return None if row is None else Movement(id=row.id, **values)
+
+
+def _repeat(order: Order, key_digest: str) -> Movement:
+    movement = find_by_key(key_digest)
+    if movement is None or asdict(order).items() - movement._asdict().items():
+        raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
+    return movement
+
+
+class _Account(NamedTuple):
+    balance_cents: int
+    changed_at: datetime
+
+
+def _change(user_id: int, cents: int, now: datetime) -> _Account | None:
+    """Add to an account or take from it, which locks it. None when there is too little or too much in it, or
+    no such user.
+    """
+    statement = TAKE if cents < 0 else ADD[_dialect()]
+    row = get_session().execute(statement, {"whose": user_id, "cents": cents, "now": now}).one_or_none()
+    return None if row is None else _Account(*row)
+
+
+def _check(
+    order: Order, people: Mapping[int, Person], held: Mapping[int, object | None], actor: Actor
+) -> None:
+    """Asked once the accounts are locked, of the people as they are by now. ``held`` is None for who has too
+    little or would have too much.
+    """
+    sides = {"from_user_id": order.from_user_id, "to_user_id": order.to_user_id}
+    for field, user_id in sides.items():
+        if user_id == BANK:
+            continue
+        if user_id not in people:
+            raise Invalid(rules.NO_SUCH_USER, field=field)
+        actor.require(order.permission, on=people[user_id].role)
+    sender = people.get(order.from_user_id)
+    if sender is not None and order.to_user_id != BANK and not sender.is_active:
+        raise Conflict(
+            N_("This person is inactive and cannot send credits. Activate the account first."),
+            field="from_user_id",
+        )
+    if sender is not None and held[sender.id] is None:
+        has = rules.as_decimal(get_balance(sender.id))
+        raise Conflict(N_("That is more than there is: the balance is %(has)s."), field="amount", has=has)
+    if order.to_user_id in held and held[order.to_user_id] is None:
+        most = rules.as_decimal(FULLEST_CENTS)
+        raise Conflict(N_("An account holds at most %(most)s."), field="amount", most=most)
+
+
+def _post(movement: Movement, held: Mapping[int, _Account]) -> None:
+    rows = [
+        {
+            "transfer_id": movement.id,
+            "user_id": user_id,
+            "amount_cents": cents,
+            "balance_cents": held[user_id].balance_cents if user_id in held else None,
+            "at": held[user_id].changed_at if user_id in held else movement.created_at,
+        }
+        for user_id, cents in (
+            (movement.from_user_id, -movement.amount_cents),
+            (movement.to_user_id, movement.amount_cents),
+        )
+    ]
+    get_session().execute(POST, rows)
+
+
+def _describe(movement: Movement, person: Person, balance: int, cents: int) -> Happening:
+    """What the history tells of one side. Of the other side it names the number alone: that person may be
+    forgotten one day, and is to be found here then no more.
+    """
+    facts: dict[str, object] = {
+        "transfer": movement.id,
+        "cents": movement.amount_cents,
+        "why": movement.reason,
+    }
+    if BANK not in {movement.from_user_id, movement.to_user_id}:
+        facts |= {"to": movement.to_user_id} if cents < 0 else {"from": movement.from_user_id}
+    return Happening(
+        Subject(person.id, person.display_name), changes={"balance": (balance - cents, balance)}, facts=facts
+    )
+
+
+def find_kept(user_ids: Collection[int], *, is_locking: bool) -> Mapping[int, DomainError]:
+    """Who cannot be deleted, because credits would go with him. With ``is_locking`` nobody can give any to
+    the others until the transaction ends: their accounts are locked (made, where there are none) and, as
+    nothing is in them, go.
+    """
+    if is_locking:
+        _lock(user_ids)
+    kept = {user_id for user_id, cents in list_balances(user_ids).items() if cents}
+    if is_locking:
+        empty = ACCOUNTS.c.user_id.in_(set(user_ids) - kept)
+        get_session().execute(delete(ACCOUNTS).where(empty))
+    refusal = Conflict(N_("This person still has credits. Transfer or withdraw them first."))
+    return dict.fromkeys(kept, refusal)
+
+
+def _lock(user_ids: Collection[int]) -> None:
+    """In the order of their ids, those that are there and those that are made for it alike."""
+    added = INSERTS[_dialect()](ACCOUNTS).from_select(
+        ["user_id", "balance_cents", "changed_at"],
+        select(USERS.c.id, literal(0, BigId), literal(utc_now(), UtcDateTime))
+        .where(USERS.c.id.in_(user_ids))
+        .order_by(USERS.c.id),
+    )
+    get_session().execute(
+        added.on_conflict_do_update(
+            index_elements=[ACCOUNTS.c.user_id], set_={"balance_cents": ACCOUNTS.c.balance_cents}
+        )
+    )
+
+
+def forget_reasons(user_id: int) -> None:
+    """The user is deleted for good: that credits went from him and to him stays, and why is erased."""
+    of_user = select(POSTINGS.c.transfer_id).where(POSTINGS.c.user_id == user_id)
+    get_session().execute(update(TRANSFERS).where(TRANSFERS.c.id.in_(of_user)).values(reason=""))
+
+
+def _dialect() -> str:
+    return get_session().get_bind().dialect.name
