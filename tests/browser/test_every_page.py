@@ -265,6 +265,52 @@ def user_with_a_history(visit: Visit) -> None:
     expect(visit.page.get_by_text("The account is inactive.")).to_be_visible()
 
 
+@sight("credits.grant_credits", "Grant 1,234.50?")
+def grant_to_confirm(visit: Visit) -> None:
+    visit.open_person("/credits/grant")
+    visit.label("Amount").fill("1234.50")
+    visit.label("Reason").fill("x" * 200)
+    visit.click("Go on")
+
+
+@sight("credits.show_ledger", f"Credits of {LONG_NAME}")
+def ledger(visit: Visit) -> None:
+    grant_to_confirm(visit)
+    visit.click("Grant 1,234.50")
+    expect(visit.page.get_by_role("row")).to_have_count(2)
+
+
+@sight("users.show_user", LONG_NAME)
+def user_with_credits(visit: Visit) -> None:
+    ledger(visit)
+    visit.open_person("")
+
+
+@sight("credits.transfer_credits", f"Transfer from {LONG_NAME}")
+def transfer_with_errors(visit: Visit) -> None:
+    visit.open_person("/credits/transfer")
+    visit.click("Go on")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
+@sight("credits.transfer_credits", "Transfer 34.50?")
+def transfer_to_confirm(visit: Visit) -> None:
+    ledger(visit)
+    visit.open_person("/credits/transfer")
+    visit.label("Recipient").fill(visit.admin.email)
+    visit.label("Amount").fill("34.50")
+    visit.click("Go on")
+
+
+@sight("credits.withdraw_credits", f"Withdraw from {LONG_NAME}")
+def withdrawal_of_too_much(visit: Visit) -> None:
+    visit.open_person("/credits/withdraw")
+    visit.label("Amount").fill("1")
+    visit.label("Reason").fill("An error")
+    visit.click("Go on")
+    expect(visit.page.get_by_role("alert")).to_be_visible()
+
+
 @sight("users.list_users", "Users")
 def list_with_ticks(visit: Visit) -> None:
     visit.open("/users/?q=llan")
@@ -611,6 +657,8 @@ def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
         "/history/",
         "/trash/",
         "/users/2/notes/new",
+        "/users/2/credits/",
+        "/users/2/credits/transfer",
         "/batches/",
         "/batches/paste",
         "/auth/profile",
