@@ -466,6 +466,7 @@ CREDITS = (
         "once more",
         entries=0,
         has_effect=False,
+        transactions=0,
     ),
     Change(
         credit.move,

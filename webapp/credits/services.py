@@ -28,7 +28,6 @@ from webapp.users.models import USERS
 from webapp.users.queries import Person
 
 
-@atomic
 def move(order: Order, *, key: str | None = None, actor: Actor) -> Movement:
     """Carry the order out. Who sends must be active; credits are withdrawn from others too, and who receives
     need not be.
@@ -37,10 +36,17 @@ def move(order: Order, *, key: str | None = None, actor: Actor) -> Movement:
     raises Conflict when that was another one.
     """
     actor.require(order.permission)
-    now, digest = utc_now(), None if key is None else rules.digest_key(actor.user_id, key)
-    movement = _note(order, digest, now, actor)
-    if movement is None:
-        return _repeat(order, digest or "")
+    digest = None if key is None else rules.digest_key(actor.user_id, key)
+    known = find_by_key(digest) if digest else None  # without waiting for anybody who writes
+    return _move(order, digest, actor) if known is None else _repeat(order, known)
+
+
+@atomic
+def _move(order: Order, key_digest: str | None, actor: Actor) -> Movement:
+    now = utc_now()
+    movement = _note(order, key_digest, now, actor)
+    if movement is None:  # somebody came with the key at the same moment
+        return _repeat(order, find_by_key(key_digest or ""))
     held = {user_id: _change(user_id, cents, now) for user_id, cents in order.sides}
     people = _find_people(order)
     _check(order, people, held, actor)
@@ -101,8 +107,7 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
     return None if row is None else Movement(id=row.id, **values)
 
 
-def _repeat(order: Order, key_digest: str) -> Movement:
-    movement = find_by_key(key_digest)
+def _repeat(order: Order, movement: Movement | None) -> Movement:
     if movement is None or asdict(order).items() - movement._asdict().items():
         raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
     return movement

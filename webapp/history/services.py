@@ -83,24 +83,16 @@ def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> 
     for number, happening in enumerate(happenings, lane.number + 1):
         rows.append(_entry(kind, happening, actor, lane=lane.lane, number=number, previous=last))
         last = rows[-1]["hash"]
-    ids = _insert(rows)
+    ids = sorted(session.execute(_ADD, rows).all())  # by their numbers in the lane
     session.execute(_MOVE_END, {"held": lane.lane, "number": rows[-1]["number"], "hash": last})
-    return ids
+    return [entry_id for _number, entry_id in ids]
 
 
 # What every change asks, made once: to put a statement together takes longer than to run it.
 _FREE_LANE = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
 _FIRST_LANE = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()
 _MOVE_END = update(LANES).where(LANES.c.lane == bindparam("held"))
-_ADD = insert(ENTRIES)
-_ADD_ONE = insert(ENTRIES).returning(ENTRIES.c.id)
-_WRITTEN = (
-    select(ENTRIES.c.id)
-    .where(
-        ENTRIES.c.lane == bindparam("held"), ENTRIES.c.number.between(bindparam("first"), bindparam("last"))
-    )
-    .order_by(ENTRIES.c.number)
-)
+_ADD = insert(ENTRIES).returning(ENTRIES.c.number, ENTRIES.c.id)
 
 
 def _entry(
@@ -134,16 +126,6 @@ def _entry(
         "search_text": searchable(name, actor.name, words),
         "segment": segment_of(kind, actor.door),
     }
-
-
-def _insert(rows: list[dict[str, Any]]) -> list[int]:
-    session = get_session()
-    if len(rows) == 1:  # as nearly always: one statement
-        return [session.execute(_ADD_ONE, rows[0]).scalar_one()]
-    session.execute(_ADD, rows)
-    first, last = rows[0], rows[-1]
-    written = {"held": first["lane"], "first": first["number"], "last": last["number"]}
-    return list(session.scalars(_WRITTEN, written))
 
 
 def _salted(value: dict[str, Any]) -> str:
