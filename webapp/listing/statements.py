@@ -182,7 +182,9 @@ def _first_of(shape: Shape, seen: Any, checks: list[ColumnElement[bool]]) -> Any
 @lru_cache(maxsize=1_000)
 def skip(listing: Listing, shape: Shape) -> AnySelect:
     """The one row that ``offset`` rows come before, found by the index alone."""
-    row = _merge(listing, replace(shape, limit=1), [listing.row_id.label("id")], is_skipping=True).subquery().c
+    row = (
+        _merge(listing, replace(shape, limit=1), [listing.row_id.label("id")], is_skipping=True).subquery().c
+    )
     return select(row.id, row.sort_key)
 
 
