@@ -19,9 +19,11 @@ from webapp.api.bodies import Body
 from webapp.api.bulk import ChangedUsers, NewUsers
 from webapp.api.calls import Call
 from webapp.api.credits import Issue, NewTransfer
-from webapp.api.notes import NoteText
+from webapp.api.history import HistoryQuery
+from webapp.api.lists import ListQuery
+from webapp.api.notes import NotesQuery, NoteText
 from webapp.api.openapi import PATH_ID
-from webapp.api.trash import Restoring
+from webapp.api.trash import Restoring, TrashQuery
 from webapp.api.users import NewUser, SearchQuery, UserChanges, UsersQuery, WholeUser
 from webapp.api.views import all_calls
 from webapp.credits.rules import MOST_CENTS, order_grant
@@ -94,11 +96,12 @@ WITH_BODY = [(call, field) for call in all_calls() for field in fields(call)]
 # Each parameter once: the three lists have the same, but for the query that a search needs.
 READING = [call for call in all_calls() if call.method == "GET"]
 WITH_QUERY = [(call, "unknown") for call in READING]
+QUERIES = {UsersQuery, HistoryQuery, NotesQuery, TrashQuery, ListQuery}
 WITH_QUERY += [
     (call, name)
-    for name in UsersQuery.model_fields
     for call in READING
-    if call.query is UsersQuery or (call.query is SearchQuery and name == "query")
+    for name in call.query.model_fields
+    if call.query in QUERIES or (call.query is SearchQuery and name == "query")
 ]
 
 
@@ -133,7 +136,7 @@ def test_a_bad_value_in_each_field_of_each_body(
 
 def test_the_calls_with_a_body_are_those() -> None:
     assert {call.body for call, _ in WITH_BODY} == set(WHOLE)
-    assert {call.query for call, _ in WITH_QUERY} >= {UsersQuery, SearchQuery}
+    assert {call.query for call, _ in WITH_QUERY} >= {*QUERIES, SearchQuery}
 
 
 @each_text
@@ -143,8 +146,6 @@ def test_a_bad_text_in_each_parameter_of_each_query(
     program, user = with_token(), make_user()
     before = stored(program.app), newest_entry(program.app)
     for call, name in WITH_QUERY:
-        if call.method != "GET":
-            continue
         path = "/api/v1" + PATH_ID.sub(str(user.id), call.path)
         others = {"query": "a"} if call.name == "search_users" and name != "query" else {}
         answer = program.get(f"{path}?{encode({**others, name: text})}")
