@@ -116,7 +116,7 @@ def test_the_address_of_a_link_is_below_where_it_is_mounted(
 def test_the_links_fit_into_what_a_proxy_keeps_for_headers(
     with_token: WithToken, make_user: MakeUser
 ) -> None:
-    """docs/deployment.md gives nginx 16 kB. Tried with the longest names and query, of the longest letters."""
+    """docs/deployment.md gives nginx 16 kB. Tried with the longest names and query of long letters."""
     program = with_token()
     for letter in "\U0001f469\U0001f468\U0001f467":
         make_user(full_name=letter * 200)
