@@ -13,6 +13,9 @@ from sqlalchemy import func, select
 from tests.conftest import PASSWORD
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.api import keeping
+from webapp.api.calls import Answered
+from webapp.api.keeping import Ticket
 from webapp.auth import services as auth
 from webapp.auth import throttle
 from webapp.auth.models import SignInSession
@@ -661,6 +664,30 @@ BATCHES = (
 )
 
 
+TICKET = Ticket(1, "key", "digest")
+
+
+def create_kept() -> Answered:
+    users.create_user(email="new@example.org", actor=DESK)
+    return Answered(201, {}, "{}")
+
+
+def left_behind() -> None:
+    """A call in steps, whose request did not come to its end."""
+    progress = keeping.begin_steps(TICKET)
+    assert isinstance(progress, keeping.KeptProgress)
+    progress.let_go()
+
+
+KEEPING = (
+    Change(keeping.keep_answer, nobody, lambda _: keeping.keep_answer(TICKET, create_kept)),
+    Change(keeping.begin_steps, nobody, lambda _: keeping.begin_steps(TICKET), entries=0),
+    Change(
+        keeping.begin_steps, left_behind, lambda _: keeping.begin_steps(TICKET), "gone on with", entries=0
+    ),
+)
+
+
 CHANGES = (
     *USERS,
     *TRASH,
@@ -670,5 +697,6 @@ CHANGES = (
     *TOKENS,
     *BATCHES,
     *CREDITS,
+    *KEEPING,
     *HISTORY,
 )

@@ -102,7 +102,7 @@ def assert_made(change: Change, error: object, watched: Watched[State], before: 
 
 # None is forgotten
 
-FILES = {"services", "trash", "export", "undoing", "throttle", "many", "amending"}
+FILES = {"services", "trash", "export", "undoing", "throttle", "many", "keeping", "amending"}
 # What acts for somebody and only reads.
 READING = {
     *("webapp.batches.services.examine", "webapp.users.many.judge"),
