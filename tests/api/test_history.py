@@ -12,6 +12,7 @@ from tests.api.asking import USERS, Program, errors_of
 from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, newest_entry, read_tables, read_user
 from webapp.access.permissions import Permission, Role
+from webapp.tokens.queries import list_own_tokens
 
 HISTORY = "/api/v1/history"
 ENVELOPE = {"entries", "page", "page_size", "total", "pages"}
@@ -34,6 +35,9 @@ def test_a_change_is_told_with_who_did_it_and_from_what_to_what(
     assert (entry["subject_id"], entry["subject_name"]) == (user.id, "New")
     assert (entry["actor_id"], entry["actor_name"]) == (program.user.id, "Support Desk")
     assert (entry["actor_role"], entry["address"]) == ("support", "127.0.0.1")
+    with app.app_context():
+        (token,) = list_own_tokens(program.user.id)
+    assert entry["token_id"] == token.id
     assert entry["changes"] == {"full_name": {"old": "Old", "new": "New"}}
     assert (entry["is_undone"], entry["is_undoable"]) == (False, True)
     assert program.get(f"{HISTORY}/{entry['id']}").json == entry

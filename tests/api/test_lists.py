@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -110,3 +111,19 @@ def test_the_address_of_a_link_is_below_where_it_is_mounted(
     make_user()
     answer = program.get(f"{USERS}?page_size=1", environ_overrides={"SCRIPT_NAME": "/desk"})
     assert links_of(answer.headers["Link"])["next"].startswith("/desk/api/v1/users?")
+
+
+def test_the_links_fit_into_what_a_proxy_keeps_for_headers(
+    with_token: WithToken, make_user: MakeUser
+) -> None:
+    """docs/deployment.md gives nginx 16 kB. Tried with the longest names and query, of long letters."""
+    program = with_token()
+    for letter in "\U0001f469\U0001f468\U0001f467":
+        make_user(full_name=letter * 200)
+    for sort in SORTS:
+        answer = program.get(f"{USERS}?page_size=1&page=2&sort={sort}")
+        assert len(answer.headers["Link"]) < 5_000
+    make_user(full_name="\U0001f469" * 190)
+    query = quote("\U0001f469" * 190)
+    answer = program.get(f"{USERS}?page_size=1&query={query}")
+    assert 3_000 < len(answer.headers["Link"]) < 5_000

@@ -32,6 +32,15 @@ def test_the_list_begins_with_who_came_last(with_token: WithToken, make_user: Ma
     assert "hash" not in answer.text
 
 
+def test_pages_by_number_from_either_end(with_token: WithToken, make_user: MakeUser) -> None:
+    program, users = with_token(), [make_user() for _ in range(5)]
+    throw_away(program, *(user.id for user in users))
+    pages = [program.get(f"{TRASH}?page_size=1&page={number}").json["users"] for number in range(1, 6)]
+    assert [user["id"] for page in pages for user in page] == [user.id for user in reversed(users)]
+    beyond = program.get(f"{TRASH}?page_size=1&page=6")
+    assert (beyond.status_code, list(errors_of(beyond))) == (422, ["page"])
+
+
 def test_who_is_restored_is_as_before(app: Flask, with_token: WithToken, make_user: MakeUser) -> None:
     program, user = with_token(), make_user(full_name="Zoé")
     shown = program.get(f"{USERS}/{user.id}").json

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import update
 
 from tests.browser.accessibility import COLOURS, NARROW, SIZES, WIDE, ZOOMED, find_violations, overflow
 from tests.browser.conftest import OpenPage
@@ -22,6 +23,7 @@ from webapp.batches.queries import get_batch
 from webapp.batches.rules import State
 from webapp.db import get_session
 from webapp.extensions import utc_now
+from webapp.tokens.models import Token
 from webapp.users.models import User
 from webapp.users.queries import get_user
 from webapp.users.services import deactivate_user
@@ -476,6 +478,67 @@ def devices(visit: Visit) -> None:
     visit.open("/auth/devices")
 
 
+def make_token(visit: Visit, name: str) -> str:
+    """Answer the secret."""
+    visit.open("/tokens/new")
+    visit.label("Name").fill(name)
+    visit.label("Read users and notes").check()
+    visit.label("Activate and deactivate users").check()
+    visit.label("Only from these addresses (optional)").fill("2001:db8:1234:5678:9abc::/80")
+    visit.click("Make the token")
+    return visit.label("Access token").input_value()
+
+
+@sight("tokens.list_own_tokens", "Access tokens")
+def tokens(visit: Visit) -> None:
+    make_token(visit, LONG_NAME[:60])
+    make_token(visit, "Ended")
+    with visit.desk.app.app_context():
+        session = get_session()
+        session.execute(update(Token).where(Token.name == "Ended").values(epoch=-1))
+        session.commit()
+    visit.open("/tokens/")
+    expect(visit.page.get_by_text("Ended").last).to_be_visible()
+
+
+@sight("tokens.list_own_tokens", "Access tokens")
+def no_tokens(visit: Visit) -> None:
+    visit.open("/tokens/")
+
+
+@sight("tokens.create_token", "New token")
+def new_token(visit: Visit) -> None:
+    visit.open("/tokens/new")
+
+
+@sight("tokens.create_token", "New token")
+def new_token_with_errors(visit: Visit) -> None:
+    visit.open("/tokens/new")
+    visit.label("Only from these addresses (optional)").fill("somewhere")
+    visit.click("Make the token")
+
+
+@sight("tokens.create_token", f"Token “{LONG_NAME[:60]}”")
+def token_just_made(visit: Visit) -> None:
+    assert make_token(visit, LONG_NAME[:60]).startswith("dossier_")
+
+
+@sight("tokens.list_all_tokens", "Everybody’s tokens")
+def all_tokens(visit: Visit) -> None:
+    make_token(visit, LONG_NAME[:60])
+    visit.open("/tokens/all")
+
+
+@sight("tokens.list_all_tokens", "Everybody’s tokens")
+def all_tokens_with_none_found(visit: Visit) -> None:
+    visit.open("/tokens/all?q=nothinghasthisname&kind=reading")
+
+
+@sight("tokens.list_all_tokens", "Everybody’s tokens")
+def all_tokens_with_bad_filters(visit: Visit) -> None:
+    visit.open("/tokens/all?kind=shoe&user=x")
+
+
 @sight("auth.edit_profile", "Your profile")
 def profile(visit: Visit) -> None:
     visit.open("/auth/profile")
@@ -599,6 +662,9 @@ def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
         "/batches/",
         "/batches/paste",
         "/auth/profile",
+        "/tokens/",
+        "/tokens/new",
+        "/tokens/all",
         "/help",
     ):
         page.goto(path)

@@ -27,6 +27,7 @@ STORY = Story(
     actor_id=77,
     actor_name="Desk Person",
     actor_role="support",
+    token_id=None,
     address="192.0.2.1",
     request_id="r-1",
     version=2,
@@ -34,6 +35,13 @@ STORY = Story(
     changes={"full_name": ("Ann", "Ann Lee")},
     facts={},
 )
+
+
+def test_what_a_program_did_names_its_token(app: Flask) -> None:
+    with app.test_request_context():
+        program = replace(DESK, door=Door.API, scopes=frozenset(), token_id=12)
+        (line,) = make_lines([get_story(record(Kind.SIGNED_OUT, actor=program))], DESK)
+    assert line.door == "API, token 12"
 
 
 def test_a_line_says_all_there_is_in_words(app: Flask) -> None:

@@ -59,6 +59,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/users/2/password-link": {"back": ""},
     "/batches/": {"id": "2", "action": "deactivate"},
     "/batches/paste": {"text": "2"},
+    "/tokens/new": {"name": "Report", "scopes": "users.read", "days": "30", "address_range": "192.0.2.0/24"},
     "/auth/profile": {"full_name": "Own", "language": "fr", "time_zone": "Asia/Tokyo", "version": "1"},
     "/auth/password": {"current_password": PASSWORD, "new_password": NEW, "confirm_password": NEW},
     "/auth/login": {
@@ -68,7 +69,7 @@ FORMS: dict[str, dict[str, str]] = {
         "resend": "",
     },
 }
-KEPT = {"full_name", "email", "time_zone"}
+KEPT = {"full_name", "email", "time_zone", "name", "address_range"}
 LIST_PARAMETERS = (
     "q",
     "status",
@@ -99,6 +100,8 @@ ADDRESSES = (
     ("GET", "/batches/{}"),
     ("POST", "/batches/{}/run"),
     ("POST", "/auth/devices/{}/revoke"),
+    ("POST", "/tokens/{}/revoke"),
+    ("POST", "/tokens/all/{}/revoke"),
     ("GET", "/auth/set-password/{}"),
     ("POST", "/auth/set-password/{}"),
     ("GET", "/static/{}/css/nothing.css"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.corpus import TEXTS
 from webapp.access.permissions import PERMISSIONS, Permission, Role
+from webapp.api.views import all_calls
 from webapp.errors import Invalid
 from webapp.tokens import rules
 
@@ -209,3 +210,9 @@ def test_without_a_range_every_address_will_do_and_with_one_no_unknown_one() -> 
     assert not rules.is_within("", "0.0.0.0/0")
     assert not rules.is_within("unix:", "::/0")
     assert not rules.is_within("2001:db8::1", "0.0.0.0/0")
+
+
+def test_whatever_a_call_of_the_api_asks_for_can_be_given_to_a_token() -> None:
+    asked = {call.permission for call in all_calls()} - {Permission.PUBLIC}
+    assert asked
+    assert asked <= set(rules.SCOPES)

@@ -22,7 +22,7 @@ class Door(StrEnum):
 class Actor:
     """``user_id`` is None for the command line, which acts with its operator's full rights, and for who is
     not signed in. ``role`` is the one he has at this moment; ``address`` and ``request_id`` say where from.
-    ``scopes`` narrow what the role allows, for who comes with a token; None is no narrowing.
+    ``scopes`` narrow what the role allows, for who comes with the token ``token_id``; None is no narrowing.
     """
 
     user_id: int | None
@@ -32,6 +32,7 @@ class Actor:
     address: str = ""
     request_id: str = ""
     scopes: frozenset[Permission] | None = None
+    token_id: int | None = None
 
     @classmethod
     def command_line(cls) -> Actor:

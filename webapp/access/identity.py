@@ -37,7 +37,13 @@ class Identity:
 
     @property
     def actor(self) -> Actor:
-        return page_actor(user_id=self.id, name=self.display_name, role=self.role, scopes=self.scopes)
+        return page_actor(
+            user_id=self.id,
+            name=self.display_name,
+            role=self.role,
+            scopes=self.scopes,
+            token_id=self.token_id,
+        )
 
     def may(self, permission: Permission) -> bool:
         return (self.scopes is None or permission in self.scopes) and may(self.role, permission)
@@ -54,6 +60,7 @@ def page_actor(
     name: str = "",
     role: Role = Role.MEMBER,
     scopes: frozenset[Permission] | None = None,
+    token_id: int | None = None,
 ) -> Actor:
     """Whoever sends this request; by default somebody who is not signed in, and may do what everybody may."""
     return Actor(
@@ -61,6 +68,7 @@ def page_actor(
         name=name,
         role=role,
         scopes=scopes,
+        token_id=token_id,
         door=door_of_request(),
         address=request.remote_addr or "",
         request_id=g.get("request_id", ""),

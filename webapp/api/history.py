@@ -71,6 +71,7 @@ class EntryShown(Shown):
     actor_id: int | None
     actor_name: str
     actor_role: str | None
+    token_id: int | None = Field(description="The token that it was done with, if it was through the API.")
     address: str
     request_id: str
     version: int | None = Field(description="The one that the change made of the user.")

@@ -84,6 +84,7 @@ class Story:
     actor_id: int | None
     actor_name: str
     actor_role: str | None
+    token_id: int | None
     address: str
     request_id: str
     version: int | None
@@ -107,6 +108,7 @@ def tell(row: AnyRow) -> Story:
         actor_id=row.actor_id,
         actor_name=origin.get("name", ""),
         actor_role=row.actor_role,
+        token_id=origin.get("token"),
         address=origin.get("address", ""),
         request_id=row.request_id,
         version=row.version,

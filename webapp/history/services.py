@@ -102,7 +102,8 @@ def _entry(
     subject, changes, facts, words, undoes_id = happening
     name = subject.name if subject else ""
     details = _salted({"name": name, "changes": dict(changes), **facts})
-    origin = _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS]})
+    token = {} if actor.token_id is None else {"token": actor.token_id}
+    origin = _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS], **token})
     values: dict[str, Any] = {
         "at": utc_now(),
         "kind": kind.value,

@@ -76,7 +76,7 @@ def _line(story: Story, actor: Actor, *, is_undone: bool) -> Line:
         actor_id=story.actor_id,
         actor_name=story.actor_name,
         actor_role=gettext(ROLE_LABELS[Role(role)]) if role else "",
-        door=gettext(DOOR_LABELS[story.door]),
+        door=_door(story),
         address=story.address,
         request_id=story.request_id,
         note=_note(story),
@@ -86,6 +86,13 @@ def _line(story: Story, actor: Actor, *, is_undone: bool) -> Line:
         is_undoable=is_undoable(story) and not is_undone and actor.may(undo_permission(story)),
         batch_id=story.facts.get("batch"),
     )
+
+
+def _door(story: Story) -> str:
+    door = gettext(DOOR_LABELS[story.door])
+    if story.token_id is None:
+        return door
+    return gettext("%(door)s, token %(number)s", door=door, number=story.token_id)
 
 
 def is_undoable(story: Story) -> bool:

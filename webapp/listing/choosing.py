@@ -40,9 +40,8 @@ SHORTEST_WALK = 1 << 10
 LONGEST_SKIM = 1 << 15
 # To gather a row of a range costs so many times less than to walk past one, of several segments.
 GATHERED_FOR_ONE_WALKED = 5
-# Candidates of a stretch that are looked at to find those of one page; so many times as many of one that is
-# cut no further.
-MOST_LOOKED_AT, FINEST_SHARE = 4_000, 2
+# So many times as many candidates are looked at of a stretch that is cut no further.
+FINEST_SHARE = 2
 MOST_LOOKED_AT_OF_A_RANGE = 500  # for to ask for the next costs less, as no list of a trigram is gone through
 # Of the words together; but one of each.
 MOST_TRIGRAMS = 4
@@ -109,6 +108,11 @@ class Finder(ABC):
     @abstractmethod
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
         """The rows that hold the words; sets ``count`` where that costs nothing."""
+
+    @property
+    @abstractmethod
+    def _most_looked_at(self) -> int:
+        """Candidates of a stretch that are looked at to find those of one page."""
 
     @cached_property
     def _is_void(self) -> bool:
@@ -200,7 +204,7 @@ class Finder(ABC):
             is_begun = stretch.is_begun(finished, descending=rest.descending)
             is_all = where is not None and stretch.holds(where.low, where.before)  # which was looked at
             if stretch is finest or not (is_begun or is_all):
-                most = MOST_LOOKED_AT if self.selection.words else MOST_LOOKED_AT_OF_A_RANGE
+                most = self._most_looked_at if self.selection.words else MOST_LOOKED_AT_OF_A_RANGE
                 if stretch is finest:
                     most *= FINEST_SHARE
                 found = self._look(rest, stretch, most=most)

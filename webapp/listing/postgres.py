@@ -17,6 +17,7 @@ SAMPLED_ROWS, FEWEST_SAMPLED = 2_000, 5
 MOST_SAMPLED_TRIGRAMS = 16
 # So many times what was estimated may prove true.
 ALLOWANCE = 2
+MOST_LOOKED_AT = 4_000  # of the candidates of a stretch
 # A walk that looks at each row is not worth its time beyond so many.
 LONGEST_WALK = 1 << 13
 # To read the table until 10,001 hits are counted beats the index where hits² / rows is more than this: the
@@ -49,6 +50,10 @@ class PostgresFinder(Finder):
     def _expected_walk(self, wanted: Slice) -> int:
         """How many rows a walk looks at, if the hits are spread evenly."""
         return (wanted.offset + wanted.limit) * self._population // self._hits
+
+    @property
+    def _most_looked_at(self) -> int:
+        return MOST_LOOKED_AT
 
     def _is_surely_many(self) -> bool:
         """Whether a part of the table proves it that is read sooner than the index."""

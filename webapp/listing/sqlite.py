@@ -19,6 +19,7 @@ ROWS_OF_A_PAGE = 4_000  # of a list in the full text
 MOST_GATHERED = 15_000
 # So many times what was expected may prove true.
 ALLOWANCE = 2
+MOST_LOOKED_AT = 2_000  # of the candidates of a stretch
 
 
 class SQLiteFinder(Finder):
@@ -43,6 +44,10 @@ class SQLiteFinder(Finder):
             return self._table_rows
         hits = min((self._trigram_sizes[trigram] for trigram in self._trigrams), default=0)
         return (wanted.offset + wanted.limit) * self._table_rows // max(hits, 1)
+
+    @property
+    def _most_looked_at(self) -> int:
+        return MOST_LOOKED_AT
 
     def _is_surely_many(self) -> bool:
         """The index alone says so: for words of one trigram it is exact."""

@@ -63,7 +63,7 @@ def _holds_postgres(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class unindexed(FunctionElement[Any]):
-    """The column itself, hidden from SQLite's planner, which would pick the wrong index for it."""
+    """The column itself, hidden from the planner, which would pick the wrong index for it."""
 
     inherit_cache = True
 
@@ -78,8 +78,9 @@ def _unindexed_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> st
 
 
 @compiles(unindexed)
-def _unindexed(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
+def _unindexed_postgres(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    hidden = compiler.process(element.clauses, **options)
+    return f"coalesce({hidden}, {hidden})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,14 +186,15 @@ def _first_of(shape: Shape, seen: Any, checks: list[ColumnElement[bool]]) -> Any
 @lru_cache(maxsize=1_000)
 def skip(listing: Listing, shape: Shape) -> AnySelect:
     """The one row that ``offset`` rows come before, found by the index alone."""
-    row = _merge(listing, replace(shape, limit=1), [listing.row_id], is_skipping=True).subquery().c
+    columns = [listing.row_id.label("id")]
+    row = _merge(listing, replace(shape, limit=1), columns, is_skipping=True).subquery().c
     return select(row.id, row.sort_key)
 
 
 @lru_cache(maxsize=1_000)
 def first(listing: Listing, shape: Shape) -> AnySelect:
     """The first row from the edge on, by the index of the sort alone."""
-    row: AnySelect = _merge(listing, replace(shape, limit=1), [listing.row_id])
+    row: AnySelect = _merge(listing, replace(shape, limit=1), [listing.row_id.label("id")])
     return row
 
 
