@@ -172,14 +172,10 @@ def _post(movement: Movement, held: Mapping[int, _Account]) -> None:
 
 
 def _describe(movement: Movement, person: Person, balance: int, cents: int) -> Happening:
-    """What the history tells of one side. Of the other side it names the number alone: that person may be
-    forgotten one day, and is to be found here then no more.
+    """What the history tells of one side. Of the other it names the number alone, and the reason is in the
+    ledger: that person may be forgotten one day, and is to be found here then no more.
     """
-    facts: dict[str, object] = {
-        "transfer": movement.id,
-        "cents": movement.amount_cents,
-        "why": movement.reason,
-    }
+    facts: dict[str, object] = {"transfer": movement.id, "cents": movement.amount_cents}
     if BANK not in {movement.from_user_id, movement.to_user_id}:
         facts |= {"to": movement.to_user_id} if cents < 0 else {"from": movement.from_user_id}
     return Happening(

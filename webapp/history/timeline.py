@@ -131,13 +131,13 @@ def _extent(facts: Mapping[str, Any]) -> str:
 
 
 def _movement(facts: Mapping[str, Any]) -> str:
-    """How much, who was at the other side, and why."""
-    amount, other = format_cents(facts["cents"]), facts.get("to") or facts.get("from")
-    if facts.get("to"):
-        amount = gettext("%(amount)s to user %(id)s", amount=amount, id=other)
-    elif facts.get("from"):
-        amount = gettext("%(amount)s from user %(id)s", amount=amount, id=other)
-    return " · ".join(filter(None, (amount, facts.get("why"))))
+    """How much, and who was at the other side."""
+    amount = format_cents(facts["cents"])
+    if "to" in facts:
+        return gettext("%(amount)s to user %(id)s", amount=amount, id=facts["to"])
+    if "from" in facts:
+        return gettext("%(amount)s from user %(id)s", amount=amount, id=facts["from"])
+    return amount
 
 
 def _change(name: str, change: tuple[Any, Any]) -> ChangeLine:
