@@ -34,6 +34,7 @@ SERVER = {
     "SESSION_COOKIE_SECURE": "0",
     "LOG_LEVEL": "WARNING",
     "READ_TIMEOUT_SECONDS": "60",  # what is cold is measured, not cut off
+    "API_RATE_PER_MINUTE": "0",  # whoever measures asks more often than anybody may
     "SQL_ECHO": "0",
     "DEBUG": "0",
 }
