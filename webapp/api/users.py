@@ -151,7 +151,8 @@ def answer_users(query: ActiveUsersQuery, status: Status | None) -> Answer:
 def list_users(query: UsersQuery) -> Answer:
     """List users.
 
-    Filters and search work together; a page costs the same wherever it lies.
+    Filters and search work together. By the links of the header Link a page costs the same wherever it lies; by
+    its number, the more the further it is from both ends.
     """
     return answer_users(query, query.status)
 
