@@ -395,7 +395,7 @@ def test_of_several_with_one_key_at_the_same_moment_all_are_answered_one_transfe
         insert_users([{"email": f"{number}@example.org", "full_name": ""} for number in range(2)])
         grant(1, 1_000)
     for number in range(5):
-        outcomes = race(file_app, *[lambda key=str(number): transfer(1, 2, 100, key=key)] * 4)  # type: ignore[misc]
+        outcomes = race(file_app, *[lambda key=str(number): transfer(1, 2, 100, key=key)] * 4)
         assert count_kinds(outcomes) == {Movement: 4}
         assert len(set(outcomes)) == 1
     with file_app.app_context():
