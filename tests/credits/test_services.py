@@ -390,6 +390,19 @@ def test_many_transfers_at_once_between_few_accounts_lose_nothing(file_app: Flas
     assert_intact(file_app)
 
 
+def test_of_several_with_one_key_at_the_same_moment_all_are_answered_one_transfer(file_app: Flask) -> None:
+    with file_app.app_context():
+        insert_users([{"email": f"{number}@example.org", "full_name": ""} for number in range(2)])
+        grant(1, 1_000)
+    for number in range(5):
+        outcomes = race(file_app, *[lambda key=str(number): transfer(1, 2, 100, key=key)] * 4)
+        assert count_kinds(outcomes) == {Movement: 4}
+        assert len(set(outcomes)) == 1
+    with file_app.app_context():
+        assert list_balances([1, 2]) == {1: 500, 2: 500}
+        assert find_faults() == []
+
+
 def test_of_two_who_spend_the_same_credits_one_does(file_app: Flask) -> None:
     with file_app.app_context():
         insert_users([{"email": f"{number}@example.org", "full_name": ""} for number in range(3)])

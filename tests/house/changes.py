@@ -452,25 +452,10 @@ def rich() -> None:
     credit.move(order_grant(to_user_id=1, amount_cents=500, reason="A present"), actor=DESK)
 
 
-def paid() -> None:
-    """1.00 of it went to user 2 already, by the key that is used again."""
-    rich()
-    credit.move(PAYMENT, key="a key", actor=DESK)
-
-
 PAYMENT = order_transfer(from_user_id=1, to_user_id=2, amount_cents=100, reason="Lunch")
 
 CREDITS = (
     Change(credit.move, rich, lambda _: credit.move(PAYMENT, key="a key", actor=DESK), entries=2),
-    Change(
-        credit.move,
-        paid,
-        lambda _: credit.move(PAYMENT, key="a key", actor=DESK),
-        "once more",
-        entries=0,
-        has_effect=False,
-        transactions=0,
-    ),
     Change(
         credit.move,
         put,
