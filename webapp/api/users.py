@@ -151,7 +151,7 @@ def answer_users(query: ActiveUsersQuery, status: Status | None) -> Answer:
 def list_users(query: UsersQuery) -> Answer:
     """List users.
 
-    Filters and search work together. By the links of the header Link a page costs the same wherever it lies; by
+    Filters and search work together. By the links of the header Link a page costs the same wherever it is; by
     its number, the more the further it is from both ends.
     """
     return answer_users(query, query.status)
