@@ -403,3 +403,37 @@ def test_a_call_asks_the_database_as_often_however_many_there_are(
     with count_queries() as many:
         program.get(path)
     assert max(len(few), len(many)) <= most
+
+
+# A token is no way to a way in that outlives it
+
+
+CREATING = {Permission.USERS_READ, Permission.USERS_CREATE}
+PEOPLE_WHO_WORK_HERE = pytest.mark.parametrize("role", ["auditor", "support", "administrator"])
+
+
+@PEOPLE_WHO_WORK_HERE
+@pytest.mark.parametrize("is_bulk", [False, True])
+def test_who_works_here_is_created_only_with_the_scope_to_set_roles(
+    app: Flask, with_token: WithToken, role: str, is_bulk: bool
+) -> None:
+    program = with_token(scopes=CREATING)
+    before = read_tables(app)["users"]
+    if is_bulk:
+        answer = program.ask("POST", f"{USERS}/bulk", {"rows": [{**NEW, "role": role}]})
+        assert [row["status"] for row in answer.json["rows"]] == [403]
+    else:
+        assert program.ask("POST", USERS, {**NEW, "role": role}).status_code == 403
+    assert read_tables(app)["users"] == before
+    assert program.ask("POST", USERS, NEW).status_code == 201
+
+
+@PEOPLE_WHO_WORK_HERE
+def test_no_program_sets_the_password_of_who_works_here(app: Flask, with_token: WithToken, role: str) -> None:
+    program = with_token()
+    before = read_tables(app)["users"]
+    refused = program.ask("POST", USERS, {**NEW, "role": role, "password": "orchard lantern velvet"})
+    assert refused.status_code == 403
+    assert read_tables(app)["users"] == before
+    assert program.ask("POST", USERS, {**NEW, "role": role}).json["is_invited"]
+    assert not program.ask("POST", USERS, {"email": "b@example.org", "password": PASSWORD}).json["is_invited"]

@@ -64,7 +64,8 @@ class NewUser(Body):
     role: AnyRole = Role.MEMBER
     is_active: bool = True
     password: str | None = Field(
-        None, description="Without one the user is invited: a one-time link sets it."
+        None,
+        description="Without one the user is invited: a one-time link sets it. Only for members.",
     )
 
 

@@ -39,6 +39,9 @@ def create_user(
 ) -> User:
     """Without ``password`` the person is invited: a one-time link sets one later. ``hashed_password`` is for
     a caller that has it from hash_new_password(), before its own transaction.
+
+    A program gives passwords to members only, and other roles only with the scope to set roles: else whoever
+    has its token would make himself a way in that outlives it.
     """
     user = User(
         email=rules.clean_email(email),
@@ -47,6 +50,12 @@ def create_user(
         is_active=is_active,
     )
     actor.require(Permission.USERS_CREATE, on=user.role)
+    if user.role is not Role.MEMBER:
+        actor.require(Permission.USERS_SET_ROLE, on=user.role)
+        if actor.token_id is not None and (password is not None or hashed_password is not None):
+            raise Forbidden(
+                N_("A program sets no password of who works here. Leave it out, and make a one-time link.")
+            )
     if password is not None:
         hashed_password = hash_new_password(password, email=user.email)  # slow, so before the transaction
     user.hashed_password = hashed_password

@@ -14,7 +14,7 @@ from webapp.history.queries import Story, find_latest_of, find_undone, get_story
 from webapp.history.rules import FIELD_LABELS, Kind
 from webapp.users import services, trash
 from webapp.users.models import User
-from webapp.users.queries import Person, find_user, get_user
+from webapp.users.queries import Person, find_user, get_user, lock_administrators
 
 Undoer = Callable[[Story, Actor], None]
 _undoers: dict[Kind, Undoer] = {}
@@ -50,10 +50,13 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
     if story.kind in _undoers:
         _undoers[story.kind](story, actor)
         return user
+    if story.kind in TOUCHING_ADMINISTRATORS or "role" in story.changes:
+        lock_administrators()  # before the user, as everywhere
     services.lock_user(user)
     return _undo(story, user, actor)
 
 
+TOUCHING_ADMINISTRATORS = frozenset({Kind.CREATED, Kind.RESTORED, Kind.ACTIVATED})
 CANNOT = N_("This cannot be undone.")
 UNDONE = N_("This change was undone already.")
 NOT_IN_TRASH_NOW = N_("This user is not in the trash any more.")
