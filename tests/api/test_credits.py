@@ -155,6 +155,8 @@ def test_a_key_sent_twice_moves_once_and_another_body_is_refused(
     again = send(program, ann.id, bob.id, 5.00, key="k-1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json == again.json
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
     other = send(program, ann.id, bob.id, "6", key="k-1")
     assert (other.status_code, list(errors_of(other))) == (422, ["Idempotency-Key"])
     bad = send(program, ann.id, bob.id, "6", key="x" * 256)
@@ -179,6 +181,7 @@ def test_credits_are_granted_and_withdrawn(
     body = {"amount": "1.50", "reason": "Why"}
     answers = [program.ask("POST", address, body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
+    assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, "true"]
     shown: dict[str, Any] = answers[1].json
     assert (shown["from_user_id"], shown["to_user_id"]) == (
         (None, ann.id) if path == "grants" else (ann.id, None)

@@ -49,7 +49,7 @@ def people(context: Flask, make_user: MakeUser) -> Flask:
 def test_a_transfer_is_one_row_and_two_postings_that_cancel(people: Flask) -> None:
     grant(1, 1000)
     movement = transfer(1, 2, 300, actor=SUPPORT)
-    assert movement[2:] == (1, 2, 300, "", SUPPORT.user_id)
+    assert movement[2:] == (1, 2, 300, "", SUPPORT.user_id, False)
     rows = get_session().execute(select(POSTINGS).where(POSTINGS.c.transfer_id == movement.id)).all()
     assert {(row.user_id, row.amount_cents, row.balance_cents) for row in rows} == {
         (1, -300, 700),
@@ -162,7 +162,7 @@ def test_a_key_used_again_answers_the_transfer_of_then(people: Flask) -> None:
     grant(1, 1000)
     first = transfer(1, 2, 1000, key="k")
     before, stories = read_tables(people), len(read_stories(people))
-    assert transfer(1, 2, 1000, key="k") == first
+    assert transfer(1, 2, 1000, key="k") == first._replace(is_repeated=True)
     get_session().rollback()  # it only read
     assert (read_tables(people), len(read_stories(people))) == (before, stories)
     others: list[Callable[[], object]] = [
@@ -397,7 +397,9 @@ def test_of_several_with_one_key_at_the_same_moment_all_are_answered_one_transfe
     for number in range(5):
         outcomes = race(file_app, *[lambda key=str(number): transfer(1, 2, 100, key=key)] * 4)
         assert count_kinds(outcomes) == {Movement: 4}
-        assert len(set(outcomes)) == 1
+        movements = [it for it in outcomes if isinstance(it, Movement)]
+        assert len({movement.id for movement in movements}) == 1
+        assert sorted(movement.is_repeated for movement in movements) == [False, True, True, True]
     with file_app.app_context():
         assert list_balances([1, 2]) == {1: 500, 2: 500}
         assert find_faults() == []

@@ -13,6 +13,7 @@ from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.api.bodies import Body, follows
 from webapp.api.calls import Answer, Calls, Shown
+from webapp.api.idempotency import REPLAYED
 from webapp.api.lists import LINKED, ListQuery, find_page, link_pages, number_page
 from webapp.credits import queries, rules, services
 from webapp.credits.queries import Movement
@@ -116,7 +117,8 @@ def show(movement: Movement) -> TransferShown:
 
 
 def _move(order: Order, key: str | None) -> Answer:
-    return Answer(value=show(services.move(order, key=key, actor=current_actor())))
+    movement = services.move(order, key=key, actor=current_actor())
+    return Answer(value=show(movement), headers=REPLAYED if movement.is_repeated else {})
 
 
 # The calls

@@ -110,7 +110,7 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
 def _repeat(order: Order, movement: Movement | None) -> Movement:
     if movement is None or asdict(order).items() - movement._asdict().items():
         raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
-    return movement
+    return movement._replace(is_repeated=True)
 
 
 class _Account(NamedTuple):
