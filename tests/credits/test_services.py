@@ -287,6 +287,17 @@ def test_of_who_is_forgotten_the_numbers_stay(people: Flask) -> None:
     assert "Ann" not in read_texts(people), "nor in the history of who got them"
 
 
+def test_a_key_is_known_after_its_reason_was_erased(people: Flask) -> None:
+    grant(1, 100)
+    order = order_transfer(from_user_id=1, to_user_id=2, amount_cents=100, reason="Ann's")
+    first = move(order, key="k", actor=TERMINAL)
+    trash.erase_user(get_user(1), actor=TERMINAL)
+    assert move(order, key="k", actor=TERMINAL) == first._replace(reason="", is_repeated=True)
+    with pytest.raises(Conflict):
+        transfer(1, 2, 99, key="k")
+    assert get_balance(2) == 100
+
+
 # Any sequence, beside an oracle that only adds and subtracts
 
 USERS = (1, 2, 3)

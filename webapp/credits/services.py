@@ -108,7 +108,10 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
 
 
 def _repeat(order: Order, movement: Movement | None) -> Movement:
-    if movement is None or asdict(order).items() - movement._asdict().items():
+    wanted = asdict(order)
+    if movement is not None and not movement.reason:  # erased, perhaps: see forget_reasons
+        del wanted["reason"]
+    if movement is None or wanted.items() - movement._asdict().items():
         raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
     return movement._replace(is_repeated=True)
 
