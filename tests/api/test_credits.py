@@ -10,10 +10,12 @@ from flask import Flask
 from tests.api.asking import Program, Reply, errors_of
 from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, newest_entry, read_tables
-from tests.credits.ways import find_faults, grant, transfer
+from tests.credits.ways import TERMINAL, find_faults, grant, transfer
 from webapp.access.permissions import Permission
 from webapp.credits.queries import list_balances
 from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.trash import delete_user
 
 TRANSFER = "/api/v1/transfer"
 
@@ -191,6 +193,22 @@ def test_credits_are_granted_and_withdrawn(
         answer = program.ask("POST", address, missing)
         assert (answer.status_code, list(errors_of(answer))) == (422, ["reason"])
     assert program.ask("POST", address.replace(str(ann.id), "99"), body).status_code == 404
+
+
+def test_what_was_issued_is_answered_again_when_its_user_is_gone(
+    app: Flask, with_token: WithToken, bob: User
+) -> None:
+    program = with_token()
+    body = {"amount": "1.50", "reason": "Why"}
+    addresses = [f"/api/v1/users/{bob.id}/credits/{path}" for path in ("grants", "withdrawals")]
+    first = [program.post(address, body, key=address) for address in addresses]
+    with app.app_context():
+        delete_user(get_user(bob.id), version=bob.version, actor=TERMINAL)
+    again = [program.post(address, body, key=address) for address in addresses]
+    assert [(answer.status_code, answer.json) for answer in again] == [(201, it.json) for it in first]
+    for address in (*addresses, *(it.replace(f"/{bob.id}/", f"/{2**63}/") for it in addresses)):
+        assert program.post(address, body).status_code == 404
+        assert program.post(address, body, key="new").status_code == 404
 
 
 def test_the_ledger_is_read_in_pages(app: Flask, with_token: WithToken, ann: User, bob: User) -> None:
