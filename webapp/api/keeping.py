@@ -146,7 +146,6 @@ def begin_steps(ticket: Ticket) -> KeptProgress | Answered:
 def _claim(ticket: Ticket, *, held_until: datetime | None = None) -> int | None:
     """The id of a new row for the call; None where there is one already."""
     session, now = get_session(), utc_now()
-    _sweep(now)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     fresh = {
         "digest": ticket.digest,
@@ -165,11 +164,14 @@ def _claim(ticket: Ticket, *, held_until: datetime | None = None) -> int | None:
         .returning(_kept.id)
     )
     try:
-        return session.execute(statement).scalar_one_or_none()
+        claimed_id = session.execute(statement).scalar_one_or_none()
     except OperationalError as error:
         if diagnose(error) is LOCKED:  # the first of two is not through yet
             raise Running from error
         raise
+    if claimed_id is not None:
+        _sweep(now)  # after the claim: whoever waits for that holds nothing yet
+    return claimed_id
 
 
 def _find(ticket: Ticket) -> AnyRow | None:
