@@ -287,6 +287,36 @@ def test_of_who_is_forgotten_the_numbers_stay(people: Flask) -> None:
     assert "Ann" not in read_texts(people), "nor in the history of who got them"
 
 
+def test_what_tells_of_two_people_is_erased_in_one_order(people: Flask, count_queries: CountQueries) -> None:
+    grant(1, 100)
+    transfer(1, 2, 100)
+    with count_queries() as queries:
+        trash.erase_user(get_user(1), actor=TERMINAL)
+    for table in ("transfers", "entries"):
+        locked = next(query for query in queries if f"FROM {table}" in query.replace("\n", " "))
+        assert f"ORDER BY {table}.id" in locked
+        assert ("FOR UPDATE" in locked) == (get_session().get_bind().dialect.name == "postgresql")
+        assert queries.index(locked) < next(
+            i for i, it in enumerate(queries) if it.startswith(f"UPDATE {table}")
+        )
+
+
+def test_two_who_moved_credits_are_forgotten_at_the_same_moment(file_app: Flask) -> None:
+    with file_app.app_context():
+        insert_users([{"email": f"{number}@example.org", "full_name": ""} for number in range(2)])
+        grant(1, 1)
+        for number in range(40):
+            transfer(*((1, 2) if number % 2 == 0 else (2, 1)), 1)
+        withdraw(1, 1)
+        for user_id in (1, 2):
+            trash.delete_user(get_user(user_id), version=1, actor=TERMINAL)
+    outcomes = race(file_app, *(lambda it=it: trash.purge_user(it, actor=TERMINAL) for it in (1, 2)))
+    assert outcomes == [None, None]
+    with file_app.app_context():
+        assert set(get_session().scalars(select(TRANSFERS.c.reason))) == {""}
+        assert find_faults() == []
+
+
 def test_a_key_is_known_after_its_reason_was_erased(people: Flask) -> None:
     grant(1, 100)
     order = order_transfer(from_user_id=1, to_user_id=2, amount_cents=100, reason="Ann's")
