@@ -17,6 +17,7 @@ from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, read_tables, read_user
 from tests.corpus import CANARY, TEXTS
 from tests.history.ways import assert_intact
+from webapp.access.actor import Actor
 from webapp.api import bulk
 from webapp.api.bulk import MOST_AT_ONCE, MOST_ROWS, STEP_SECONDS
 from webapp.api.models import KEPT_ANSWERS
@@ -24,6 +25,7 @@ from webapp.db import get_session
 from webapp.extensions import sqla, utc_now
 from webapp.history.models import ENTRIES
 from webapp.users.models import User
+from webapp.users.trash import erase_user
 
 BULK = f"{USERS}/bulk"
 SHOWN = {"row", "status", "user", "problem"}
@@ -193,6 +195,20 @@ def test_a_call_that_broke_off_is_gone_on_with_where_it_stopped(app: Flask, with
     assert sorted(statuses(whole)) == [201] * 7 + [409]
     assert count_new(app) == 7
     assert create(program, rows, key="k").data == whole.data
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_call_that_broke_off_does_not_make_anew_who_is_deleted_for_good(
+    app: Flask, with_token: WithToken
+) -> None:
+    program, rows = with_token(), rows_of(5)
+    with failing_at(app, "new2@example.org"):
+        create(program, rows, key="k")
+    with app.app_context():
+        user = get_session().scalars(select(User).where(User.email == "new0@example.org")).one()
+        erase_user(user, actor=Actor.command_line())
+    assert create(program, rows, key="k").status_code == 409
+    assert count_new(app) == 1
 
 
 @pytest.mark.usefixtures("small_steps")

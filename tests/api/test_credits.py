@@ -10,10 +10,12 @@ from flask import Flask
 from tests.api.asking import Program, Reply, errors_of
 from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, newest_entry, read_tables
-from tests.credits.ways import find_faults, grant, transfer
+from tests.credits.ways import TERMINAL, find_faults, grant, transfer
 from webapp.access.permissions import Permission
 from webapp.credits.queries import list_balances
 from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.trash import delete_user
 
 TRANSFER = "/api/v1/transfer"
 
@@ -155,6 +157,8 @@ def test_a_key_sent_twice_moves_once_and_another_body_is_refused(
     again = send(program, ann.id, bob.id, 5.00, key="k-1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json == again.json
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
     other = send(program, ann.id, bob.id, "6", key="k-1")
     assert (other.status_code, list(errors_of(other))) == (422, ["Idempotency-Key"])
     bad = send(program, ann.id, bob.id, "6", key="x" * 256)
@@ -179,6 +183,7 @@ def test_credits_are_granted_and_withdrawn(
     body = {"amount": "1.50", "reason": "Why"}
     answers = [program.ask("POST", address, body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
+    assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, "true"]
     shown: dict[str, Any] = answers[1].json
     assert (shown["from_user_id"], shown["to_user_id"]) == (
         (None, ann.id) if path == "grants" else (ann.id, None)
@@ -188,6 +193,22 @@ def test_credits_are_granted_and_withdrawn(
         answer = program.ask("POST", address, missing)
         assert (answer.status_code, list(errors_of(answer))) == (422, ["reason"])
     assert program.ask("POST", address.replace(str(ann.id), "99"), body).status_code == 404
+
+
+def test_what_was_issued_is_answered_again_when_its_user_is_gone(
+    app: Flask, with_token: WithToken, bob: User
+) -> None:
+    program = with_token()
+    body = {"amount": "1.50", "reason": "Why"}
+    addresses = [f"/api/v1/users/{bob.id}/credits/{path}" for path in ("grants", "withdrawals")]
+    first = [program.post(address, body, key=address) for address in addresses]
+    with app.app_context():
+        delete_user(get_user(bob.id), version=bob.version, actor=TERMINAL)
+    again = [program.post(address, body, key=address) for address in addresses]
+    assert [(answer.status_code, answer.json) for answer in again] == [(201, it.json) for it in first]
+    for address in (*addresses, *(it.replace(f"/{bob.id}/", f"/{2**63}/") for it in addresses)):
+        assert program.post(address, body).status_code == 404
+        assert program.post(address, body, key="new").status_code == 404
 
 
 def test_the_ledger_is_read_in_pages(app: Flask, with_token: WithToken, ann: User, bob: User) -> None:

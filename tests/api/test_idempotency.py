@@ -10,11 +10,14 @@ from sqlalchemy import func, select, update
 
 from tests.api.asking import USERS, Program, errors_of
 from tests.conftest import PASSWORD, MakeUser, read_tables
+from webapp.access.actor import Actor
 from webapp.api.keeping import KEPT_FOR
 from webapp.api.models import KEPT_ANSWERS
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.trash import erase_user
 
 NEW = {"email": "new@example.org", "full_name": "New Person"}
 KEY = "4f9f-1"
@@ -50,6 +53,40 @@ def test_the_second_time_it_is_answered_as_the_first_and_not_done(app: Flask, su
             assert answer.headers[name] == first.headers[name]
         assert answer.headers["X-Request-ID"] != first.headers["X-Request-ID"]
     assert read_tables(app) == tables
+
+
+def test_who_is_deleted_for_good_is_in_no_answer_and_is_not_made_anew(app: Flask, support: Program) -> None:
+    note = {"text": "About New Person"}
+    bulk = {"rows": [{"email": "bulk@example.org", "full_name": "New Person"}]}
+    ids = [support.post(USERS, NEW, key="a").json["id"]]
+    ids.append(support.post(f"{USERS}/bulk", bulk, key="b").json["rows"][0]["user"]["id"])
+    notes = f"{USERS}/{ids[0]}/notes"
+    assert support.post(notes, note, key="c").status_code == 201
+    other = support.post(USERS, {"email": "other@example.org"}, key="d")
+    with app.app_context():
+        for user_id in ids:
+            erase_user(get_user(user_id), actor=Actor.command_line())
+    kept = read_tables(app)["kept_answers"]
+    assert len(kept) == 4
+    assert "New Person" not in str(kept)
+    for path, body, key in ((USERS, NEW, "a"), (f"{USERS}/bulk", bulk, "b"), (notes, note, "c")):
+        again = support.post(path, body, key=key)
+        assert (again.status_code, "Location" in again.headers) == (409, False)
+        assert "deleted for good" in again.json["detail"]
+    assert support.post(USERS, {"email": "other@example.org"}, key="d").data == other.data
+    assert support.post(USERS, {"email": "x@example.org"}, key="a").status_code == 422
+    assert count_users(app) == 2
+
+
+def test_what_is_too_old_goes_with_whoever_is_deleted_for_good(
+    app: Flask, support: Program, make_user: MakeUser
+) -> None:
+    support.post(USERS, NEW, key=KEY)
+    grow_old(app, KEPT_FOR + timedelta(minutes=1))
+    user_id = make_user().id
+    with app.app_context():
+        erase_user(get_user(user_id), actor=Actor.command_line())
+    assert read_tables(app)["kept_answers"] == []
 
 
 def test_without_a_key_it_is_done_each_time(app: Flask, support: Program) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from threading import Event
 
@@ -29,6 +30,8 @@ from webapp.db import atomic, get_session
 from webapp.errors import Conflict
 from webapp.extensions import utc_now
 from webapp.users.models import User
+
+CountQueries = Callable[[], AbstractContextManager[list[str]]]
 
 TICKET = Ticket(7, "key", "a digest")
 DONE = Answered(201, {"ETag": '"1"'}, '{"a": "é"}')
@@ -94,6 +97,22 @@ def test_old_answers_go_a_few_at_a_time() -> None:
     assert count_kept() == 4
     keep_answer(TICKET._replace(key="next"), lambda: DONE)
     assert count_kept() == 2
+
+
+@pytest.mark.usefixtures("_context")
+def test_who_waits_for_a_key_holds_nothing_that_others_wait_for(count_queries: CountQueries) -> None:
+    keep_answer(Ticket(7, "old", "x"), lambda: DONE)
+    age(KEPT_FOR + timedelta(seconds=1))
+    with count_queries() as queries:
+        keep_answer(TICKET, lambda: DONE)
+    assert [query.split()[0] for query in queries if not query.startswith("SET")] == [
+        "INSERT",
+        "DELETE",
+        "UPDATE",
+    ]
+    with count_queries() as queries:
+        keep_answer(TICKET, lambda: DONE)
+    assert [query.split()[0] for query in queries if not query.startswith("SET")] == ["INSERT", "SELECT"]
 
 
 def age(by: timedelta) -> None:

@@ -49,7 +49,7 @@ def people(context: Flask, make_user: MakeUser) -> Flask:
 def test_a_transfer_is_one_row_and_two_postings_that_cancel(people: Flask) -> None:
     grant(1, 1000)
     movement = transfer(1, 2, 300, actor=SUPPORT)
-    assert movement[2:] == (1, 2, 300, "", SUPPORT.user_id)
+    assert movement[2:] == (1, 2, 300, "", SUPPORT.user_id, False)
     rows = get_session().execute(select(POSTINGS).where(POSTINGS.c.transfer_id == movement.id)).all()
     assert {(row.user_id, row.amount_cents, row.balance_cents) for row in rows} == {
         (1, -300, 700),
@@ -162,7 +162,7 @@ def test_a_key_used_again_answers_the_transfer_of_then(people: Flask) -> None:
     grant(1, 1000)
     first = transfer(1, 2, 1000, key="k")
     before, stories = read_tables(people), len(read_stories(people))
-    assert transfer(1, 2, 1000, key="k") == first
+    assert transfer(1, 2, 1000, key="k") == first._replace(is_repeated=True)
     get_session().rollback()  # it only read
     assert (read_tables(people), len(read_stories(people))) == (before, stories)
     others: list[Callable[[], object]] = [
@@ -287,6 +287,47 @@ def test_of_who_is_forgotten_the_numbers_stay(people: Flask) -> None:
     assert "Ann" not in read_texts(people), "nor in the history of who got them"
 
 
+def test_what_tells_of_two_people_is_erased_in_one_order(people: Flask, count_queries: CountQueries) -> None:
+    grant(1, 100)
+    transfer(1, 2, 100)
+    with count_queries() as queries:
+        trash.erase_user(get_user(1), actor=TERMINAL)
+    for table in ("transfers", "entries"):
+        locked = next(query for query in queries if f"FROM {table}" in query.replace("\n", " "))
+        assert f"ORDER BY {table}.id" in locked
+        assert ("FOR UPDATE" in locked) == (get_session().get_bind().dialect.name == "postgresql")
+        assert queries.index(locked) < next(
+            i for i, it in enumerate(queries) if it.startswith(f"UPDATE {table}")
+        )
+
+
+def test_two_who_moved_credits_are_forgotten_at_the_same_moment(file_app: Flask) -> None:
+    with file_app.app_context():
+        insert_users([{"email": f"{number}@example.org", "full_name": ""} for number in range(2)])
+        grant(1, 1)
+        for number in range(40):
+            transfer(*((1, 2) if number % 2 == 0 else (2, 1)), 1)
+        withdraw(1, 1)
+        for user_id in (1, 2):
+            trash.delete_user(get_user(user_id), version=1, actor=TERMINAL)
+    outcomes = race(file_app, *(lambda it=it: trash.purge_user(it, actor=TERMINAL) for it in (1, 2)))
+    assert outcomes == [None, None]
+    with file_app.app_context():
+        assert set(get_session().scalars(select(TRANSFERS.c.reason))) == {""}
+        assert find_faults() == []
+
+
+def test_a_key_is_known_after_its_reason_was_erased(people: Flask) -> None:
+    grant(1, 100)
+    order = order_transfer(from_user_id=1, to_user_id=2, amount_cents=100, reason="Ann's")
+    first = move(order, key="k", actor=TERMINAL)
+    trash.erase_user(get_user(1), actor=TERMINAL)
+    assert move(order, key="k", actor=TERMINAL) == first._replace(reason="", is_repeated=True)
+    with pytest.raises(Conflict):
+        transfer(1, 2, 99, key="k")
+    assert get_balance(2) == 100
+
+
 # Any sequence, beside an oracle that only adds and subtracts
 
 USERS = (1, 2, 3)
@@ -397,7 +438,9 @@ def test_of_several_with_one_key_at_the_same_moment_all_are_answered_one_transfe
     for number in range(5):
         outcomes = race(file_app, *[lambda key=str(number): transfer(1, 2, 100, key=key)] * 4)
         assert count_kinds(outcomes) == {Movement: 4}
-        assert len(set(outcomes)) == 1
+        movements = [it for it in outcomes if isinstance(it, Movement)]
+        assert len({movement.id for movement in movements}) == 1
+        assert sorted(movement.is_repeated for movement in movements) == [False, True, True, True]
     with file_app.app_context():
         assert list_balances([1, 2]) == {1: 500, 2: 500}
         assert find_faults() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -13,11 +14,12 @@ from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.api.bodies import Body, follows
 from webapp.api.calls import Answer, Calls, Shown
+from webapp.api.idempotency import REPLAYED
 from webapp.api.lists import LINKED, ListQuery, find_page, link_pages, number_page
 from webapp.credits import queries, rules, services
 from webapp.credits.queries import Movement
 from webapp.credits.rules import BANK, Order, order_grant, order_transfer, order_withdrawal
-from webapp.errors import Invalid
+from webapp.errors import Invalid, NotFound
 from webapp.listing.keyset import LARGEST_ID
 from webapp.users.queries import get_user
 from webapp.web.language import explain
@@ -116,7 +118,20 @@ def show(movement: Movement) -> TransferShown:
 
 
 def _move(order: Order, key: str | None) -> Answer:
-    return Answer(value=show(services.move(order, key=key, actor=current_actor())))
+    movement = services.move(order, key=key, actor=current_actor())
+    return Answer(value=show(movement), headers=REPLAYED if movement.is_repeated else {})
+
+
+def _issue(make: Callable[[], Order], key: str | None) -> Answer:
+    """The user is that of the path. Whether there is one is asked after the key: what was done is answered
+    when he is gone, too.
+    """
+    try:
+        return _move(make(), key)
+    except Invalid as error:
+        if error.field in {"from_user_id", "to_user_id"}:
+            raise NotFound(rules.NO_SUCH_USER) from None
+        raise
 
 
 # The calls
@@ -156,8 +171,7 @@ def transfer_credits(body: NewTransfer, key: str | None) -> Answer:
 )
 def grant_credits(user_id: int, body: Issue, key: str | None) -> Answer:
     """Grant new credits to a user."""
-    order = order_grant(to_user_id=get_user(user_id).id, amount_cents=body.amount, reason=body.reason)
-    return _move(order, key)
+    return _issue(lambda: order_grant(to_user_id=user_id, amount_cents=body.amount, reason=body.reason), key)
 
 
 @calls.post(
@@ -171,9 +185,9 @@ def grant_credits(user_id: int, body: Issue, key: str | None) -> Answer:
 )
 def withdraw_credits(user_id: int, body: Issue, key: str | None) -> Answer:
     """Withdraw credits from a user, from an inactive one too."""
-    user_id = get_user(user_id).id
-    order = order_withdrawal(from_user_id=user_id, amount_cents=body.amount, reason=body.reason)
-    return _move(order, key)
+    return _issue(
+        lambda: order_withdrawal(from_user_id=user_id, amount_cents=body.amount, reason=body.reason), key
+    )
 
 
 @calls.get("/users/<id:user_id>/credits", permission=Permission.CREDITS_READ, answer=CreditsShown)

@@ -11,7 +11,16 @@ from flask import current_app, request
 
 from webapp.access.identity import current_identity
 from webapp.api.calls import Answered, Call, run
-from webapp.api.keeping import Progress, Reused, Running, Ticket, begin_steps, find_answer, keep_answer
+from webapp.api.keeping import (
+    Erased,
+    Progress,
+    Reused,
+    Running,
+    Ticket,
+    begin_steps,
+    find_answer,
+    keep_answer,
+)
 from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import FieldError, Refused
 from webapp.errors import N_, Conflict
@@ -21,6 +30,7 @@ HEADER = "Idempotency-Key"
 REPLAYED: Mapping[str, str] = {"Idempotency-Replayed": "true"}
 RETRY_SECONDS = 2
 REUSED = N_("This key was used for another call. Take a new one.")
+ERASED = N_("This was done, and its answer told of somebody who is deleted for good by now.")
 _KEY = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_KEY}}}")
 
 
@@ -37,6 +47,8 @@ def run_once(call: Call, arguments: Mapping[str, Any]) -> Answered:
     except Running:
         message = gettext(N_("The same call is being done at this moment. Wait, and send it again."))
         raise Refused(409, message, retry_after=RETRY_SECONDS) from None
+    except Erased:
+        raise Refused(409, gettext(ERASED)) from None
     except Reused:
         raise _refuse(REUSED) from None
     return answered._replace(headers={**answered.headers, **REPLAYED}) if is_known else answered

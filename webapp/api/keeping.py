@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -25,6 +25,7 @@ from webapp.listing.types import AnyRow
 KEPT_FOR = timedelta(hours=24)
 HELD_FOR = timedelta(seconds=10)  # from one step of a call to the next
 SWEPT_AT_ONCE = 20
+ERASED = 410  # the status of a row whose answer is erased; no answer that is kept has it
 _kept = KEPT_ANSWERS.c
 
 
@@ -44,8 +45,12 @@ class Reused(Exception):
     """The key was given to another call."""
 
 
+class Erased(Exception):
+    """The call is done, and its answer told of somebody who is deleted for good by now."""
+
+
 def find_answer(ticket: Ticket) -> Answered | None:
-    """Of the same call, where it is done. Raises Reused."""
+    """Of the same call, where it is done. Raises Reused and Erased."""
     found = _find(ticket)
     if found is None or found.made_at < utc_now() - KEPT_FOR:
         return None
@@ -57,7 +62,7 @@ def keep_answer(ticket: Ticket, make: Callable[[], Answered]) -> tuple[Answered,
     """What ``make`` answers, whose changes join this transaction; or what was kept, and True.
 
     Whoever comes second waits until the first is through. Raises Running where that takes too long, Reused,
-    and whatever ``make`` raises: nothing is kept then.
+    Erased, and whatever ``make`` raises: nothing is kept then.
     """
     claimed_id = _claim(ticket)
     if claimed_id is None:
@@ -121,7 +126,7 @@ class KeptProgress(Progress):
 
 @atomic
 def begin_steps(ticket: Ticket) -> KeptProgress | Answered:
-    """Where to go on, or the answer if all is done. Raises Running and Reused."""
+    """Where to go on, or the answer if all is done. Raises Running, Reused and Erased."""
     now = utc_now()
     until = now + HELD_FOR
     claimed_id = _claim(ticket, held_until=until)
@@ -141,7 +146,6 @@ def begin_steps(ticket: Ticket) -> KeptProgress | Answered:
 def _claim(ticket: Ticket, *, held_until: datetime | None = None) -> int | None:
     """The id of a new row for the call; None where there is one already."""
     session, now = get_session(), utc_now()
-    _sweep(now)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     fresh = {
         "digest": ticket.digest,
@@ -160,11 +164,14 @@ def _claim(ticket: Ticket, *, held_until: datetime | None = None) -> int | None:
         .returning(_kept.id)
     )
     try:
-        return session.execute(statement).scalar_one_or_none()
+        claimed_id = session.execute(statement).scalar_one_or_none()
     except OperationalError as error:
         if diagnose(error) is LOCKED:  # the first of two is not through yet
             raise Running from error
         raise
+    if claimed_id is not None:
+        _sweep(now)  # after the claim: whoever waits for that holds nothing yet
+    return claimed_id
 
 
 def _find(ticket: Ticket) -> AnyRow | None:
@@ -177,6 +184,8 @@ def _read(row: AnyRow | None, ticket: Ticket) -> Answered | None:
         raise Reused
     if row is None or row.status is None:
         return None
+    if row.status == ERASED:
+        raise Erased
     return Answered(row.status, json.loads(row.headers), row.body)
 
 
@@ -187,6 +196,23 @@ def _write(row_id: int, answered: Answered) -> None:
         "body": answered.body,
     }
     get_session().execute(update(KEPT_ANSWERS).where(_kept.id == row_id).values(**values))
+
+
+def forget_answers(user_id: int) -> None:
+    """The user is deleted for good: whatever is kept and names him is erased. That it was done stays, so that
+    nobody who sends it again makes him anew. What is too old to be answered goes altogether.
+
+    Answers name people by keys that end in "id"; one that names something else of that number is erased too.
+    """
+    session, old = get_session(), utc_now() - KEPT_FOR
+    too_old = select(_kept.id).where(_kept.made_at < old).with_for_update(skip_locked=True)
+    session.execute(delete(KEPT_ANSWERS).where(_kept.id.in_(too_old)))
+    texts = [f'%id":{space}{user_id}{end}%' for space in ("", " ") for end in (",", "}")]
+    names_him = or_(_kept.owner_id == user_id, *(_kept.body.like(text) for text in texts))
+    named = select(_kept.id).where(names_him).order_by(_kept.id).with_for_update()
+    ids = session.scalars(named).all()
+    erased = update(KEPT_ANSWERS).where(_kept.id.in_(ids))
+    session.execute(erased.values(status=ERASED, headers="{}", body=""))
 
 
 def _sweep(now: datetime) -> None:

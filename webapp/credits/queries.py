@@ -40,7 +40,9 @@ LISTING = Listing(
 
 
 class Movement(NamedTuple):
-    """A transfer as it is kept. BANK stands for nobody."""
+    """A transfer as it is kept. BANK stands for nobody. ``is_repeated`` tells whoever ordered it that it was
+    done before, under the same key.
+    """
 
     id: int
     created_at: datetime
@@ -49,9 +51,10 @@ class Movement(NamedTuple):
     amount_cents: int
     reason: str
     actor_id: int | None
+    is_repeated: bool = False
 
 
-_MOVEMENT = tuple(_transfers[name] for name in Movement._fields)
+_MOVEMENT = tuple(_transfers[name] for name in Movement._fields if name != "is_repeated")
 
 
 class Line(NamedTuple):

@@ -108,9 +108,12 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
 
 
 def _repeat(order: Order, movement: Movement | None) -> Movement:
-    if movement is None or asdict(order).items() - movement._asdict().items():
+    wanted = asdict(order)
+    if movement is not None and not movement.reason:  # erased, perhaps: see forget_reasons
+        del wanted["reason"]
+    if movement is None or wanted.items() - movement._asdict().items():
         raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
-    return movement
+    return movement._replace(is_repeated=True)
 
 
 class _Account(NamedTuple):
@@ -214,9 +217,14 @@ def _lock(user_ids: Collection[int]) -> None:
 
 
 def forget_reasons(user_id: int) -> None:
-    """The user is deleted for good: that credits went from him and to him stays, and why is erased."""
-    of_user = select(POSTINGS.c.transfer_id).where(POSTINGS.c.user_id == user_id)
-    get_session().execute(update(TRANSFERS).where(TRANSFERS.c.id.in_(of_user)).values(reason=""))
+    """The user is deleted for good: that credits went from him and to him stays, and why is erased.
+
+    Locked in the order of their ids: the other person of a transfer may be forgotten at the same moment.
+    """
+    of_user = TRANSFERS.c.id.in_(select(POSTINGS.c.transfer_id).where(POSTINGS.c.user_id == user_id))
+    session = get_session()
+    session.execute(select(TRANSFERS.c.id).where(of_user).order_by(TRANSFERS.c.id).with_for_update()).all()
+    session.execute(update(TRANSFERS).where(of_user).values(reason=""))
 
 
 def _dialect() -> str:

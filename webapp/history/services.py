@@ -138,11 +138,12 @@ def _salted(value: dict[str, Any]) -> str:
 def forget(person_id: int) -> None:
     """Erase who a person was from all that is told about him, and from all that he did himself.
 
-    That it happened, when, and what kind of thing it was stays, and so does the chain.
+    That it happened, when, and what kind of thing it was stays, and so does the chain. The entries are locked
+    in the order of their ids: whoever else they tell of may be forgotten at the same moment.
     """
     session = get_session()
     entries = select(ENTRIES).where(or_(ENTRIES.c.subject_id == person_id, ENTRIES.c.actor_id == person_id))
-    for entry in session.execute(entries).all():
+    for entry in session.execute(entries.order_by(ENTRIES.c.id).with_for_update()).all():
         details = None if entry.subject_id == person_id else entry.details
         origin = None if entry.actor_id == person_id else entry.origin
         told = [json.loads(text) for text in (details, origin) if text]
