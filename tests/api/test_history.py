@@ -177,6 +177,19 @@ def test_a_token_undoes_no_more_than_its_scopes_allow(
     assert not user_now.is_active
 
 
+def test_no_entry_is_undoable_to_a_token_that_the_call_refuses(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    administrator, user = with_token(), make_user()
+    assert administrator.change("DELETE", f"{USERS}/{user.id}").status_code == 200
+    entry_id = newest_entry(app)
+    assert administrator.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is True
+    scopes = {Permission.USERS_DELETE, Permission.HISTORY_READ}
+    deleter = Program(app, make_user(role=Role.ADMINISTRATOR), scopes)
+    assert deleter.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is False
+    assert deleter.post(f"{HISTORY}/{entry_id}/undo", None).status_code == 403
+
+
 @pytest.mark.parametrize("number", [0, 99_999, 2**63 - 1, 2**63, 10**19 - 1])
 def test_an_entry_that_is_not_there(with_token: WithToken, number: int) -> None:
     program = with_token()

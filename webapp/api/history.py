@@ -101,7 +101,10 @@ def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
         changes={name: ChangeShown(old=old, new=new) for name, (old, new) in story.changes.items()},
         facts=dict(story.facts),
         is_undone=is_undone,
-        is_undoable=is_undoable(story) and not is_undone and actor.may(undo_permission(story)),
+        is_undoable=is_undoable(story)
+        and not is_undone
+        and actor.may(Permission.USERS_EDIT)  # what undo_entry asks for
+        and actor.may(undo_permission(story)),
     )
 
 
