@@ -73,6 +73,14 @@ def test_the_page_says_what_the_document_says(app: Flask) -> None:
     assert all(problem.title in page for problem in PROBLEMS.values())
 
 
+def test_calls_name_the_scopes_that_some_of_their_fields_need_too() -> None:
+    by_name = {operation["operationId"]: operation for operation in operations(find_document(""))}
+    for name in ("replace_user", "change_user", "change_users", "undo_entry"):
+        assert "users.set_role" in by_name[name]["description"]
+        assert "users.set_status" in by_name[name]["description"]
+    assert "users.delete" in by_name["undo_entry"]["description"]
+
+
 def test_the_page_needs_no_other_host(app: Flask) -> None:
     page = app.test_client().get("/api/").text
     assert "http:" not in page

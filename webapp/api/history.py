@@ -164,6 +164,10 @@ def show_entry(entry_id: int) -> Answer:
     refusals=(409,),
 )
 def undo_entry(entry_id: int) -> Answer:
-    """Undo a change: as a change of its own, unless a later one stands in its way."""
+    """Undo a change: as a change of its own, unless a later one stands in its way.
+
+    Undoing needs the scope of what it does, too: users.set_role for a role, users.set_status for is_active,
+    users.delete where somebody was created, deleted or restored.
+    """
     user = undo_change(entry_id, actor=current_actor())
     return Answer(value=Undone(user=show_user(user) if user else None))

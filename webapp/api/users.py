@@ -212,7 +212,10 @@ def show_user(user_id: int) -> Answer:
     refusals=(409,),
 )
 def replace_user(user_id: int, match: Match, body: WholeUser) -> Answer:
-    """Replace a user: all that can be changed is sent."""
+    """Replace a user: all that can be changed is sent.
+
+    Another role needs the scope users.set_role too, another is_active the scope users.set_status.
+    """
     return _amend(user_id, match, body)
 
 
@@ -226,7 +229,10 @@ def replace_user(user_id: int, match: Match, body: WholeUser) -> Answer:
     refusals=(409,),
 )
 def change_user(user_id: int, match: Match, body: UserChanges) -> Answer:
-    """Change a user: what is left out stays as it is."""
+    """Change a user: what is left out stays as it is.
+
+    Another role needs the scope users.set_role too, another is_active the scope users.set_status.
+    """
     return _amend(user_id, match, body)
 
 
