@@ -44,6 +44,32 @@ def test_a_change_is_told_with_who_did_it_and_from_what_to_what(
     assert entry["id"] == newest_entry(app)
 
 
+def test_the_history_tells_no_more_than_the_other_scopes_of_a_token_allow(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    program, user = with_token(), make_user(full_name="Old Name")
+    rename(program, user.id, "New Name")
+    assert program.post(f"{USERS}/{user.id}/notes", {"text": "Called twice."}).status_code == 201
+    grant = {"amount": "12.50", "reason": "Welcome"}
+    assert program.post(f"{USERS}/{user.id}/credits/grants", grant).status_code == 201
+    scopes = {Permission.HISTORY_READ}
+
+    def read(*more: Permission) -> tuple[str, list[set[str]]]:
+        reader = Program(app, make_user(role=Role.ADMINISTRATOR), scopes.union(more))
+        answer = reader.get(f"{USERS}/{user.id}/history")
+        return answer.text, [set(entry["changes"]) for entry in answer.json["entries"]]
+
+    text, changed = read()
+    assert changed == [set(), set(), set()]
+    assert not any(secret in text for secret in ("Name", "Called", "Desk", "1250", "12.50"))
+    text, changed = read(Permission.USERS_READ)
+    assert changed == [set(), {"note"}, {"full_name"}]
+    assert all(told in text for told in ("Old Name", "Called twice.", "Administrator Desk"))
+    text, changed = read(Permission.CREDITS_READ)
+    assert changed == [{"balance"}, set(), set()]
+    assert "Name" not in text
+
+
 def test_nothing_secret_is_told(with_token: WithToken) -> None:
     program = with_token()
     body = {"email": "new@example.org", "password": "orchard lantern velvet"}

@@ -60,7 +60,11 @@ class ChangeShown(Shown):
 
 
 class EntryShown(Shown):
-    """A name is empty where the person is forgotten; an id is null where there is nobody."""
+    """A name is empty where the person is forgotten; an id is null where there is nobody.
+
+    Without the scope users.read names are empty and what was written of people is left out, without
+    credits.read amounts are.
+    """
 
     id: int
     at: datetime
@@ -98,8 +102,13 @@ def show_all(stories: Sequence[Story], actor: Actor) -> list[EntryShown]:
 def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
     return EntryShown(
         **{name: getattr(story, name) for name in PLAIN},
-        changes={name: ChangeShown(old=old, new=new) for name, (old, new) in story.changes.items()},
-        facts=dict(story.facts),
+        **{name: getattr(story, name) if actor.may(Permission.USERS_READ) else "" for name in NAMES},
+        changes={
+            name: ChangeShown(old=old, new=new)
+            for name, (old, new) in story.changes.items()
+            if _may_see(name, actor)
+        },
+        facts={name: value for name, value in story.facts.items() if _may_see(name, actor)},
         is_undone=is_undone,
         is_undoable=is_undoable(story)
         and not is_undone
@@ -108,9 +117,22 @@ def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
     )
 
 
+NAMES = ("subject_name", "actor_name")
 PLAIN = tuple(
-    name for name in EntryShown.model_fields if name not in {"changes", "facts", "is_undone", "is_undoable"}
+    name
+    for name in EntryShown.model_fields
+    if name not in {*NAMES, "changes", "facts", "is_undone", "is_undoable"}
 )
+# Fields and facts that other calls tell only with a scope of their own.
+GUARDED: Mapping[str, Permission] = {
+    **dict.fromkeys(("note", "email", "full_name"), Permission.USERS_READ),
+    **dict.fromkeys(("balance", "cents"), Permission.CREDITS_READ),
+}
+
+
+def _may_see(name: str, actor: Actor) -> bool:
+    needed = GUARDED.get(name)
+    return needed is None or actor.may(needed)
 
 
 def answer_entries(selection: Selection, query: UserHistoryQuery) -> Answer:
