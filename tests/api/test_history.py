@@ -65,9 +65,25 @@ def test_the_history_tells_no_more_than_the_other_scopes_of_a_token_allow(
     text, changed = read(Permission.USERS_READ)
     assert changed == [set(), {"note"}, {"full_name"}]
     assert all(told in text for told in ("Old Name", "Called twice.", "Administrator Desk"))
+    assert "12.50" not in text
     text, changed = read(Permission.CREDITS_READ)
     assert changed == [{"balance"}, set(), set()]
     assert "Name" not in text
+
+
+def test_amounts_are_told_as_the_calls_about_credits_write_them(
+    with_token: WithToken, make_user: MakeUser
+) -> None:
+    program, user, other = with_token(), make_user(), make_user()
+    grant = {"amount": "12.50", "reason": "Welcome"}
+    assert program.post(f"{USERS}/{user.id}/credits/grants", grant).status_code == 201
+    transfer = {"from_user_id": user.id, "to_user_id": other.id, "amount": "0.05"}
+    moved = program.post("/api/v1/transfer", transfer).json
+    sent, granted = program.get(f"{USERS}/{user.id}/history").json["entries"]
+    assert granted["changes"] == {"balance": {"old": "0.00", "new": "12.50"}}
+    assert granted["facts"]["amount"] == "12.50"
+    assert sent["changes"] == {"balance": {"old": "12.50", "new": "12.45"}}
+    assert sent["facts"] == {"transfer": moved["id"], "amount": "0.05", "to": other.id}
 
 
 def test_nothing_secret_is_told(with_token: WithToken) -> None:

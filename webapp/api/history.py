@@ -13,6 +13,7 @@ from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.api.bodies import WHOLE
 from webapp.api.calls import Answer, Calls, Shown
+from webapp.api.credits import write_amount
 from webapp.api.lists import (
     LINKED,
     ListQuery,
@@ -79,8 +80,12 @@ class EntryShown(Shown):
     address: str
     request_id: str
     version: int | None = Field(description="The one that the change made of the user.")
-    changes: dict[str, ChangeShown]
-    facts: dict[str, Any] = Field(description="What else there is to tell of this kind.")
+    changes: dict[str, ChangeShown] = Field(
+        description="Field → what it was and is. A balance is a text such as “12.50”."
+    )
+    facts: dict[str, Any] = Field(
+        description="What else there is to tell of this kind. An amount is a text such as “12.50”."
+    )
     undoes_id: int | None = Field(description="The entry that this one took back.")
     is_undone: bool
     is_undoable: bool = Field(description="Whether this token may try to undo it.")
@@ -104,11 +109,15 @@ def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
         **{name: getattr(story, name) for name in PLAIN},
         **{name: getattr(story, name) if actor.may(Permission.USERS_READ) else "" for name in NAMES},
         changes={
-            name: ChangeShown(old=old, new=new)
+            name: ChangeShown(old=_write(name, old), new=_write(name, new))
             for name, (old, new) in story.changes.items()
             if _may_see(name, actor)
         },
-        facts={name: value for name, value in story.facts.items() if _may_see(name, actor)},
+        facts={
+            "amount" if name == "cents" else name: _write(name, value)
+            for name, value in story.facts.items()
+            if _may_see(name, actor)
+        },
         is_undone=is_undone,
         is_undoable=is_undoable(story)
         and not is_undone
@@ -133,6 +142,11 @@ GUARDED: Mapping[str, Permission] = {
 def _may_see(name: str, actor: Actor) -> bool:
     needed = GUARDED.get(name)
     return needed is None or actor.may(needed)
+
+
+def _write(name: str, value: Any) -> Any:
+    """An amount as the calls about credits write it, anything else as it is."""
+    return write_amount(value) if name in {"balance", "cents"} and isinstance(value, int) else value
 
 
 def answer_entries(selection: Selection, query: UserHistoryQuery) -> Answer:
