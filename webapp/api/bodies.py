@@ -77,6 +77,12 @@ def read_body(model: type[AnyModel]) -> AnyModel:
     return fill(model, value)
 
 
+def refuse_body() -> None:
+    """For a call that takes none; an empty one is none. Raises Refused (400)."""
+    if request.content_length or request.stream.read(1):  # without a length it comes in chunks
+        raise Refused(400, gettext(N_("This call takes no body: send it without one.")))
+
+
 def read_query(model: type[AnyModel]) -> AnyModel:
     """Raises Refused (422)."""
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
