@@ -63,7 +63,12 @@ class Malformed(Exception):
 
 
 def read_body(model: type[AnyModel]) -> AnyModel:
-    """The request's body. Raises Refused (400, 415 or 422), and RequestEntityTooLarge."""
+    """The request's body; none at all is ``{}`` to a model that requires nothing.
+
+    Raises Refused (400, 415 or 422), and RequestEntityTooLarge.
+    """
+    if not requires_body(model) and "Content-Type" not in request.headers and not request.get_data():
+        return fill(model, {})
     charset = request.mimetype_params.get("charset", "utf-8")
     if request.mimetype != "application/json" or charset.lower() != "utf-8":
         raise Refused(415)
@@ -75,6 +80,10 @@ def read_body(model: type[AnyModel]) -> AnyModel:
             raise Refused(422, errors=[FieldError(error.field, message)]) from None
         raise Refused(400, message) from None
     return fill(model, value)
+
+
+def requires_body(model: type[BaseModel]) -> bool:
+    return any(described.is_required() for described in model.model_fields.values())
 
 
 def refuse_body() -> None:

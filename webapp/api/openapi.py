@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from webapp.access.permissions import Permission
-from webapp.api.bodies import Query
+from webapp.api.bodies import Query, requires_body
 from webapp.api.calls import Call, Calls, ProblemShown
 from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import CONTENT_TYPE, PROBLEMS
@@ -79,7 +79,8 @@ def _make_operation(call: Call, schemas: Mapping[str, Part]) -> Part:
     if parameters := list(_make_parameters(call, schemas)):
         operation["parameters"] = parameters
     if call.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": _refer(call.body)}}
+        content = {"application/json": _refer(call.body)}
+        operation["requestBody"] = {"required": requires_body(call.body), "content": content}
     operation["responses"] = {
         str(status): response for status, response in sorted(_make_responses(call).items())
     }
