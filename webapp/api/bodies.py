@@ -233,7 +233,7 @@ MESSAGES: Mapping[str, str] = {
     "literal_error": N_("Choose one of: %(choices)s."),
     "greater_than_equal": N_("Send at least %(least)s."),
     "less_than_equal": N_("Send at most %(most)s."),
-    "string_too_short": N_("Use at least %(least)s characters."),
+    "string_too_short": N_("This text is too short: its least length is %(least)s."),
     "string_too_long": N_("Use at most %(most)s characters."),
     "too_short": N_("Send at least %(least)s."),
     "too_long": N_("Send at most %(most)s."),
