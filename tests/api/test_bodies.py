@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.api.conftest import WithToken
+from tests.conftest import MakeUser, read_user
 from webapp.api.bodies import DEEPEST, LARGEST_NUMBER, Body, Malformed, Query, fill, parse_json, read_query
 from webapp.api.problems import Refused
 from webapp.api.users import NewUser, UsersQuery
@@ -165,3 +168,18 @@ def test_a_day_begins_in_utc_and_a_moment_where_it_says(app: Flask) -> None:
     assert query.created_before
     assert query.created_from.isoformat() == "2024-12-31T00:00:00+00:00"
     assert query.created_before.isoformat() == "2025-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("options", [{"body": {"dry_run": True}}, {"body": b"x"}], ids=["JSON", "other"])
+def test_a_call_that_takes_no_body_refuses_one(
+    app: Flask, with_token: WithToken, make_user: MakeUser, options: dict[str, Any]
+) -> None:
+    program, user = with_token(), make_user()
+    assert program.change("DELETE", f"/api/v1/users/{user.id}", **options).status_code == 400
+    assert program.get(f"/api/v1/users/{user.id}", **options).status_code == 400
+    chunks = {"input_stream": BytesIO(b"{}"), "environ_overrides": {"wsgi.input_terminated": True}}
+    assert program.get(f"/api/v1/users/{user.id}", **chunks).status_code == 400
+    assert read_user(app, user.id) is not None
+    empty = {"Content-Length": "0"}
+    assert program.get(f"/api/v1/users/{user.id}", headers=empty).status_code == 200
+    assert program.change("DELETE", f"/api/v1/users/{user.id}", b"").status_code == 200

@@ -44,6 +44,48 @@ def test_a_change_is_told_with_who_did_it_and_from_what_to_what(
     assert entry["id"] == newest_entry(app)
 
 
+def test_the_history_tells_no_more_than_the_other_scopes_of_a_token_allow(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    program, user = with_token(), make_user(full_name="Old Name")
+    rename(program, user.id, "New Name")
+    assert program.post(f"{USERS}/{user.id}/notes", {"text": "Called twice."}).status_code == 201
+    grant = {"amount": "12.50", "reason": "Welcome"}
+    assert program.post(f"{USERS}/{user.id}/credits/grants", grant).status_code == 201
+    scopes = {Permission.HISTORY_READ}
+
+    def read(*more: Permission) -> tuple[str, list[set[str]]]:
+        reader = Program(app, make_user(role=Role.ADMINISTRATOR), scopes.union(more))
+        answer = reader.get(f"{USERS}/{user.id}/history")
+        return answer.text, [set(entry["changes"]) for entry in answer.json["entries"]]
+
+    text, changed = read()
+    assert changed == [set(), set(), set()]
+    assert not any(secret in text for secret in ("Name", "Called", "Desk", "1250", "12.50"))
+    text, changed = read(Permission.USERS_READ)
+    assert changed == [set(), {"note"}, {"full_name"}]
+    assert all(told in text for told in ("Old Name", "Called twice.", "Administrator Desk"))
+    assert "12.50" not in text
+    text, changed = read(Permission.CREDITS_READ)
+    assert changed == [{"balance"}, set(), set()]
+    assert "Name" not in text
+
+
+def test_amounts_are_told_as_the_calls_about_credits_write_them(
+    with_token: WithToken, make_user: MakeUser
+) -> None:
+    program, user, other = with_token(), make_user(), make_user()
+    grant = {"amount": "12.50", "reason": "Welcome"}
+    assert program.post(f"{USERS}/{user.id}/credits/grants", grant).status_code == 201
+    transfer = {"from_user_id": user.id, "to_user_id": other.id, "amount": "0.05"}
+    moved = program.post("/api/v1/transfer", transfer).json
+    sent, granted = program.get(f"{USERS}/{user.id}/history").json["entries"]
+    assert granted["changes"] == {"balance": {"old": "0.00", "new": "12.50"}}
+    assert granted["facts"]["amount"] == "12.50"
+    assert sent["changes"] == {"balance": {"old": "12.50", "new": "12.45"}}
+    assert sent["facts"] == {"transfer": moved["id"], "amount": "0.05", "to": other.id}
+
+
 def test_nothing_secret_is_told(with_token: WithToken) -> None:
     program = with_token()
     body = {"email": "new@example.org", "password": "orchard lantern velvet"}
@@ -175,6 +217,19 @@ def test_a_token_undoes_no_more_than_its_scopes_allow(
     user_now = read_user(app, user.id)
     assert user_now is not None
     assert not user_now.is_active
+
+
+def test_no_entry_is_undoable_to_a_token_that_the_call_refuses(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    administrator, user = with_token(), make_user()
+    assert administrator.change("DELETE", f"{USERS}/{user.id}").status_code == 200
+    entry_id = newest_entry(app)
+    assert administrator.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is True
+    scopes = {Permission.USERS_DELETE, Permission.HISTORY_READ}
+    deleter = Program(app, make_user(role=Role.ADMINISTRATOR), scopes)
+    assert deleter.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is False
+    assert deleter.post(f"{HISTORY}/{entry_id}/undo", None).status_code == 403
 
 
 @pytest.mark.parametrize("number", [0, 99_999, 2**63 - 1, 2**63, 10**19 - 1])

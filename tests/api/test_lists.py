@@ -86,6 +86,11 @@ def test_a_link_of_another_sort_is_refused(with_token: WithToken, make_user: Mak
     assert (answer.status_code, list(errors_of(answer))) == (422, ["after"])
 
 
+def test_an_empty_cursor_is_refused_in_words_that_are_right_for_one(with_token: WithToken) -> None:
+    answer = with_token().get(f"{USERS}?after=")
+    assert errors_of(answer) == {"after": "This text is too short: its least length is 1."}
+
+
 def test_what_nobody_counts_to_the_end_is_null(app: Flask, with_token: WithToken) -> None:
     program = with_token()
     with app.app_context():

@@ -73,6 +73,33 @@ def test_the_page_says_what_the_document_says(app: Flask) -> None:
     assert all(problem.title in page for problem in PROBLEMS.values())
 
 
+def test_calls_name_the_scopes_that_some_of_their_fields_need_too() -> None:
+    by_name = {operation["operationId"]: operation for operation in operations(find_document(""))}
+    for name in ("replace_user", "change_user", "change_users", "undo_entry"):
+        assert "users.set_role" in by_name[name]["description"]
+        assert "users.set_status" in by_name[name]["description"]
+    assert "users.delete" in by_name["undo_entry"]["description"]
+
+
+def test_a_key_is_said_to_be_kept_as_long_as_it_is() -> None:
+    said = {
+        operation["operationId"]: parameter["description"]
+        for operation in operations(find_document(""))
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "Idempotency-Key"
+    }
+    for call in all_calls():
+        if call.takes_key:
+            assert ("for good" in said[call.name], "24 hours" in said[call.name]) == (
+                call.keeps_key,
+                not call.keeps_key,
+            )
+
+
+def test_the_document_says_where_a_token_comes_from() -> None:
+    assert "flask tokens create" in find_document("")["info"]["description"]
+
+
 def test_the_page_needs_no_other_host(app: Flask) -> None:
     page = app.test_client().get("/api/").text
     assert "http:" not in page

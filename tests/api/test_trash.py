@@ -97,3 +97,15 @@ def test_somebody_who_is_not_there(with_token: WithToken, number: int) -> None:
     assert program.get(f"{TRASH}/{number}").status_code == 404
     assert program.ask("DELETE", f"{TRASH}/{number}").status_code == 404
     assert program.post(f"{TRASH}/{number}/restore", {}).status_code == 404
+
+
+def test_restoring_needs_no_body(app: Flask, with_token: WithToken, make_user: MakeUser) -> None:
+    program, user = with_token(), make_user()
+    assert program.change("DELETE", f"{USERS}/{user.id}").status_code == 200
+    path = f"{TRASH}/{user.id}/restore"
+    typed = {"Content-Type": "application/json"}
+    assert program.post(path, None, headers=typed).status_code == 400
+    assert program.post(path, None, headers={"Content-Type": "text/plain"}).status_code == 415
+    assert program.post(path, None).status_code == 200
+    assert read_user(app, user.id) is not None
+    assert program.post(USERS, None).status_code == 415  # it requires an address

@@ -483,7 +483,7 @@ def make_token(visit: Visit, name: str) -> str:
     visit.open("/tokens/new")
     visit.label("Name").fill(name)
     visit.label("Read users and notes").check()
-    visit.label("Activate and deactivate users").check()
+    visit.label("Activate and deactivate users (together with editing)").check()
     visit.label("Only from these addresses (optional)").fill("2001:db8:1234:5678:9abc::/80")
     visit.click("Make the token")
     return visit.label("Access token").input_value()

@@ -63,7 +63,12 @@ class Malformed(Exception):
 
 
 def read_body(model: type[AnyModel]) -> AnyModel:
-    """The request's body. Raises Refused (400, 415 or 422), and RequestEntityTooLarge."""
+    """The request's body; none at all is ``{}`` to a model that requires nothing.
+
+    Raises Refused (400, 415 or 422), and RequestEntityTooLarge.
+    """
+    if not requires_body(model) and "Content-Type" not in request.headers and not request.get_data():
+        return fill(model, {})
     charset = request.mimetype_params.get("charset", "utf-8")
     if request.mimetype != "application/json" or charset.lower() != "utf-8":
         raise Refused(415)
@@ -75,6 +80,16 @@ def read_body(model: type[AnyModel]) -> AnyModel:
             raise Refused(422, errors=[FieldError(error.field, message)]) from None
         raise Refused(400, message) from None
     return fill(model, value)
+
+
+def requires_body(model: type[BaseModel]) -> bool:
+    return any(described.is_required() for described in model.model_fields.values())
+
+
+def refuse_body() -> None:
+    """For a call that takes none; an empty one is none. Raises Refused (400)."""
+    if request.content_length or request.stream.read(1):  # without a length it comes in chunks
+        raise Refused(400, gettext(N_("This call takes no body: send it without one.")))
 
 
 def read_query(model: type[AnyModel]) -> AnyModel:
@@ -218,7 +233,7 @@ MESSAGES: Mapping[str, str] = {
     "literal_error": N_("Choose one of: %(choices)s."),
     "greater_than_equal": N_("Send at least %(least)s."),
     "less_than_equal": N_("Send at most %(most)s."),
-    "string_too_short": N_("Use at least %(least)s characters."),
+    "string_too_short": N_("This text is too short: its least length is %(least)s."),
     "string_too_long": N_("Use at most %(most)s characters."),
     "too_short": N_("Send at least %(least)s."),
     "too_long": N_("Send at most %(most)s."),

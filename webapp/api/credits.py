@@ -102,7 +102,7 @@ class LinePage(Shown):
     pages: int | None = Field(description="null where total is.")
 
 
-def _write(cents: int) -> str:
+def write_amount(cents: int) -> str:
     return str(rules.as_decimal(cents))
 
 
@@ -112,7 +112,7 @@ def show(movement: Movement) -> TransferShown:
         created_at=movement.created_at,
         from_user_id=None if movement.from_user_id == BANK else movement.from_user_id,
         to_user_id=None if movement.to_user_id == BANK else movement.to_user_id,
-        amount=_write(movement.amount_cents),
+        amount=write_amount(movement.amount_cents),
         reason=movement.reason,
     )
 
@@ -194,7 +194,7 @@ def withdraw_credits(user_id: int, body: Issue, key: str | None) -> Answer:
 def show_credits(user_id: int) -> Answer:
     """Read what a user has."""
     user_id = get_user(user_id).id
-    return Answer(value=CreditsShown(user_id=user_id, balance=_write(queries.get_balance(user_id))))
+    return Answer(value=CreditsShown(user_id=user_id, balance=write_amount(queries.get_balance(user_id))))
 
 
 @calls.get(
@@ -213,8 +213,8 @@ def list_ledger(user_id: int, query: ListQuery) -> Answer:
             id=line.id,
             at=line.at,
             transfer_id=line.transfer_id,
-            amount=_write(line.amount_cents),
-            balance=_write(line.balance_cents),
+            amount=write_amount(line.amount_cents),
+            balance=write_amount(line.balance_cents),
             other_user_id=line.other_id,
             reason=line.reason,
             actor_id=line.actor_id,

@@ -13,6 +13,7 @@ from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.api.bodies import WHOLE
 from webapp.api.calls import Answer, Calls, Shown
+from webapp.api.credits import write_amount
 from webapp.api.lists import (
     LINKED,
     ListQuery,
@@ -60,7 +61,11 @@ class ChangeShown(Shown):
 
 
 class EntryShown(Shown):
-    """A name is empty where the person is forgotten; an id is null where there is nobody."""
+    """A name is empty where the person is forgotten; an id is null where there is nobody.
+
+    Without the scope users.read names are empty and what was written of people is left out, without
+    credits.read amounts are.
+    """
 
     id: int
     at: datetime
@@ -75,8 +80,12 @@ class EntryShown(Shown):
     address: str
     request_id: str
     version: int | None = Field(description="The one that the change made of the user.")
-    changes: dict[str, ChangeShown]
-    facts: dict[str, Any] = Field(description="What else there is to tell of this kind.")
+    changes: dict[str, ChangeShown] = Field(
+        description="Field → what it was and is. A balance is a text such as “12.50”."
+    )
+    facts: dict[str, Any] = Field(
+        description="What else there is to tell of this kind. An amount is a text such as “12.50”."
+    )
     undoes_id: int | None = Field(description="The entry that this one took back.")
     is_undone: bool
     is_undoable: bool = Field(description="Whether this token may try to undo it.")
@@ -96,18 +105,49 @@ def show_all(stories: Sequence[Story], actor: Actor) -> list[EntryShown]:
 
 
 def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
+    told: dict[str, Any] = {name: getattr(story, name) for name in PLAIN}
+    told |= {name: getattr(story, name) if actor.may(Permission.USERS_READ) else "" for name in NAMES}
     return EntryShown(
-        **{name: getattr(story, name) for name in PLAIN},
-        changes={name: ChangeShown(old=old, new=new) for name, (old, new) in story.changes.items()},
-        facts=dict(story.facts),
+        **told,
+        changes={
+            name: ChangeShown(old=_write(name, old), new=_write(name, new))
+            for name, (old, new) in story.changes.items()
+            if _may_see(name, actor)
+        },
+        facts={
+            "amount" if name == "cents" else name: _write(name, value)
+            for name, value in story.facts.items()
+            if _may_see(name, actor)
+        },
         is_undone=is_undone,
-        is_undoable=is_undoable(story) and not is_undone and actor.may(undo_permission(story)),
+        is_undoable=is_undoable(story)
+        and not is_undone
+        and actor.may(Permission.USERS_EDIT)  # what undo_entry asks for
+        and actor.may(undo_permission(story)),
     )
 
 
+NAMES = ("subject_name", "actor_name")
 PLAIN = tuple(
-    name for name in EntryShown.model_fields if name not in {"changes", "facts", "is_undone", "is_undoable"}
+    name
+    for name in EntryShown.model_fields
+    if name not in {*NAMES, "changes", "facts", "is_undone", "is_undoable"}
 )
+# Fields and facts that other calls tell only with a scope of their own.
+GUARDED: Mapping[str, Permission] = {
+    **dict.fromkeys(("note", "email", "full_name"), Permission.USERS_READ),
+    **dict.fromkeys(("balance", "cents"), Permission.CREDITS_READ),
+}
+
+
+def _may_see(name: str, actor: Actor) -> bool:
+    needed = GUARDED.get(name)
+    return needed is None or actor.may(needed)
+
+
+def _write(name: str, value: Any) -> Any:
+    """An amount as the calls about credits write it, anything else as it is."""
+    return write_amount(value) if name in {"balance", "cents"} and isinstance(value, int) else value
 
 
 def answer_entries(selection: Selection, query: UserHistoryQuery) -> Answer:
@@ -161,6 +201,10 @@ def show_entry(entry_id: int) -> Answer:
     refusals=(409,),
 )
 def undo_entry(entry_id: int) -> Answer:
-    """Undo a change: as a change of its own, unless a later one stands in its way."""
+    """Undo a change: as a change of its own, unless a later one stands in its way.
+
+    Undoing needs the scope of what it does, too: users.set_role for a role, users.set_status for is_active,
+    users.delete where somebody was created, deleted or restored.
+    """
     user = undo_change(entry_id, actor=current_actor())
     return Answer(value=Undone(user=show_user(user) if user else None))

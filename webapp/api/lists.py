@@ -121,7 +121,9 @@ class PageShown(Shown):
 
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
-    total: int | None = Field(description="Exact, or null for a search with more than 10,000 hits.")
+    total: int | None = Field(
+        description="Exact, or null for a search or a period with more than 10,000 hits."
+    )
     pages: int | None = Field(description="null where total is.")
 
 

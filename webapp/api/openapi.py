@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from webapp.access.permissions import Permission
-from webapp.api.bodies import Query
+from webapp.api.bodies import Query, requires_body
 from webapp.api.calls import Call, Calls, ProblemShown
 from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import CONTENT_TYPE, PROBLEMS
@@ -22,9 +22,19 @@ INTRODUCTION = """\
 The front desk for an application's users, for programs.
 
 Every call needs a token in the header `Authorization: Bearer …`, with the scope that the call names.
+People make tokens on the page Access tokens of their account, or by `flask tokens create`.
 Times are ISO 8601 in UTC. Whatever fails is answered as `application/problem+json` (RFC 9457).
 How many requests a token has left is in the header `RateLimit`."""
 SCHEMAS = "#/components/schemas/{model}"
+KEPT_FOR_A_DAY = (
+    "A name of your own for this call. Sent again under it within 24 hours, it is done once, and answered as"
+    " the first time; anything else under the same key is refused."
+)
+KEPT_FOR_GOOD = (
+    "A name of your own for this movement of credits, apart from the keys of other calls, and kept for good."
+    " However late it is sent again under it, the credits move once; anything else under the same key is"
+    " refused."
+)
 PATH_ID = re.compile(r"<id:(\w+)>")
 ALWAYS = (400, 422, 429, 500, 503)
 HAS_BODY = (413, 415)
@@ -79,7 +89,8 @@ def _make_operation(call: Call, schemas: Mapping[str, Part]) -> Part:
     if parameters := list(_make_parameters(call, schemas)):
         operation["parameters"] = parameters
     if call.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": _refer(call.body)}}
+        content = {"application/json": _refer(call.body)}
+        operation["requestBody"] = {"required": requires_body(call.body), "content": content}
     operation["responses"] = {
         str(status): response for status, response in sorted(_make_responses(call).items())
     }
@@ -100,10 +111,7 @@ def _make_parameters(call: Call, schemas: Mapping[str, Part]) -> Iterator[Part]:
         what = "The ETag of what is to be changed, or its version in quotation marks."
         yield {"name": "If-Match", "in": "header", "required": True, "description": what, "schema": text}
     if call.takes_key:
-        what = (
-            "A name of your own for this call. Sent again under it within 24 hours, it is done once, and"
-            " answered as the first time; anything else under the same key is refused."
-        )
+        what = KEPT_FOR_GOOD if call.keeps_key else KEPT_FOR_A_DAY
         key = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"}
         yield {"name": "Idempotency-Key", "in": "header", "description": what, "schema": key}
     if call.method == "GET":

@@ -105,7 +105,9 @@ class UserPage(Shown):
     users: list[UserShown]
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
-    total: int | None = Field(description="Exact, or null for a search with more than 10,000 hits.")
+    total: int | None = Field(
+        description="Exact, or null for a search or a period with more than 10,000 hits."
+    )
     pages: int | None = Field(description="null where total is.")
 
 
@@ -213,7 +215,10 @@ def show_user(user_id: int) -> Answer:
     refusals=(409,),
 )
 def replace_user(user_id: int, match: Match, body: WholeUser) -> Answer:
-    """Replace a user: all that can be changed is sent."""
+    """Replace a user: all that can be changed is sent.
+
+    Another role needs the scope users.set_role too, another is_active the scope users.set_status.
+    """
     return _amend(user_id, match, body)
 
 
@@ -227,7 +232,10 @@ def replace_user(user_id: int, match: Match, body: WholeUser) -> Answer:
     refusals=(409,),
 )
 def change_user(user_id: int, match: Match, body: UserChanges) -> Answer:
-    """Change a user: what is left out stays as it is."""
+    """Change a user: what is left out stays as it is.
+
+    Another role needs the scope users.set_role too, another is_active the scope users.set_status.
+    """
     return _amend(user_id, match, body)
 
 

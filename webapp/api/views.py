@@ -14,7 +14,7 @@ from webapp.access.guards import SignInRequired, requires
 from webapp.access.identity import API_PATH
 from webapp.access.permissions import Permission
 from webapp.api import bulk, credits, history, notes, trash, users
-from webapp.api.bodies import Query, read_body, read_query
+from webapp.api.bodies import Query, read_body, read_query, refuse_body
 from webapp.api.calls import Answered, Call, Calls, run
 from webapp.api.conditions import read_match, spare_known
 from webapp.api.idempotency import run_once
@@ -52,6 +52,8 @@ def make_view(call: Call) -> Callable[..., Response]:
             arguments["match"] = read_match()
         if call.body is not None:
             arguments["body"] = read_body(call.body)
+        else:
+            refuse_body()
         return make_response(call, run_once(call, arguments) if call.takes_key else run(call, arguments))
 
     return view
