@@ -70,6 +70,9 @@ def test_a_transfer_is_that_of_the_contract(app: Flask, with_token: WithToken, a
         ("12.5", 1250),
         ("12", 1200),
         ("1e1", 1000),
+        ("150e-2", 150),
+        ("1.50000e0", 150),
+        ("10.0000e-3", 1),
         (0.29, 29),
         (1.1, 110),
         (19.99, 1999),
@@ -79,7 +82,7 @@ def test_a_transfer_is_that_of_the_contract(app: Flask, with_token: WithToken, a
 def test_an_amount_is_a_text_or_a_number_to_the_cent(
     app: Flask, with_token: WithToken, ann: User, bob: User, amount: object, cents: int
 ) -> None:
-    """1.1 and 0.29 have no exact float; 1e1 is sent as a number of JSON."""
+    """1.1 and 0.29 have no exact float; those with an e are sent as numbers of JSON."""
     text = amount if isinstance(amount, str) and "e" in amount else None
     body = f'{{"from_user_id": {ann.id}, "to_user_id": {bob.id}, "amount": {text}}}' if text else None
     program = with_token()

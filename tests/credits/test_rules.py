@@ -26,6 +26,7 @@ from webapp.credits.rules import (
     order_transfer,
     order_withdrawal,
     read_amount,
+    read_decimal,
     require_reason,
 )
 from webapp.errors import Invalid
@@ -126,6 +127,20 @@ def test_a_number_of_json_is_read_without_ever_being_a_float(number: Decimal) ->
     cents = int(number * 100)
     if cents:
         assert read_amount(json.loads(text)["amount"]) == cents
+
+
+@pytest.mark.parametrize(
+    ("text", "cents"), [("1.50000", 150), ("0.010", 1), ("20.000", 2000), ("100.0", 10000), ("1E+2", 10000)]
+)
+def test_of_a_number_the_value_counts(text: str, cents: int) -> None:
+    assert read_decimal(Decimal(text)) == cents
+
+
+@pytest.mark.parametrize("text", ["0.011", "1.50001", "0.000", "-0.0", "-1.50", "1e-9", "NaN"])
+def test_a_number_of_no_whole_cents_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_decimal(Decimal(text))
+    assert refusal.value.field == "amount"
 
 
 @pytest.mark.parametrize("user_id", [BANK, -1, LARGEST_ID + 1, 2**64])

@@ -104,8 +104,13 @@ def read_amount(text: str) -> int:
 
 
 def read_decimal(value: str | int | Decimal) -> int:
-    """Cents, from a number or a text as programs write it: a point, and no signs between digits."""
+    """Cents, from a number or a text as programs write it: a point, and no signs between digits.
+
+    Of a number it is the value that counts: 1.50000 is 1.5.
+    """
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal) and "." in text:
+        text = text.rstrip("0").removesuffix(".")
     if isinstance(value, bool) or not DECIMAL.fullmatch(text):
         raise Invalid(NO_AMOUNT, field="amount")
     return read_amount(text)
