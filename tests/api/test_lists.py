@@ -91,6 +91,30 @@ def test_an_empty_cursor_is_refused_in_words_that_are_right_for_one(with_token: 
     assert errors_of(answer) == {"after": "This text is too short: its least length is 1."}
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("2024-12-31", 200),
+        ("2024-12-31T23:59:59Z", 200),
+        ("2024-12-31t23:59:59.123456789z", 200),
+        ("2024-12-31 23:59:59+01:00", 200),
+        ("2024-W52-2", 422),
+        ("20241231", 422),
+        ("2024-12-31T23Z", 422),
+        ("2024-12-31T23:59Z", 422),
+        ("2024-12-31T235959Z", 422),
+        ("2024-12-31T23:59:59+01", 422),
+        ("2024-12-31T23:59:59", 422),
+        ("2024-12-31x23:59:59Z", 422),
+        ("2024-02-30", 422),
+    ],
+)
+def test_moments_are_those_of_rfc_3339(with_token: WithToken, text: str, status: int) -> None:
+    answer = with_token().get(f"{USERS}?created_from={quote(text)}")
+    assert answer.status_code == status
+    assert list(errors_of(answer)) == ([] if status == 200 else ["created_from"])
+
+
 def test_what_nobody_counts_to_the_end_is_null(app: Flask, with_token: WithToken) -> None:
     program = with_token()
     with app.app_context():

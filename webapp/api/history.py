@@ -105,10 +105,11 @@ def show_all(stories: Sequence[Story], actor: Actor) -> list[EntryShown]:
 
 
 def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
-    told: dict[str, Any] = {name: getattr(story, name) for name in PLAIN}
-    told |= {name: getattr(story, name) if actor.may(Permission.USERS_READ) else "" for name in NAMES}
+    knows_people = actor.may(Permission.USERS_READ)
     return EntryShown(
-        **told,
+        **{name: getattr(story, name) for name in PLAIN},
+        subject_name=story.subject_name if knows_people else "",
+        actor_name=story.actor_name if knows_people else "",
         changes={
             name: ChangeShown(old=_write(name, old), new=_write(name, new))
             for name, (old, new) in story.changes.items()
@@ -127,11 +128,10 @@ def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
     )
 
 
-NAMES = ("subject_name", "actor_name")
 PLAIN = tuple(
     name
     for name in EntryShown.model_fields
-    if name not in {*NAMES, "changes", "facts", "is_undone", "is_undoable"}
+    if name not in {"subject_name", "actor_name", "changes", "facts", "is_undone", "is_undoable"}
 )
 # Fields and facts that other calls tell only with a scope of their own.
 GUARDED: Mapping[str, Permission] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Annotated, NamedTuple
@@ -24,7 +25,11 @@ from webapp.web.language import gettext
 
 LARGEST_PAGE, DEFAULT_SIZE = 200, 20
 FIRST_YEAR, LAST_YEAR = 1970, 2200
-LONGEST_MOMENT = 40
+# A date or a date-time of RFC 3339: Python reads many other forms of ISO 8601, such as weeks.
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+MOMENT = re.compile(
+    DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,20})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 LINKED = {"Link": "The next and the previous page, where there are such (RFC 8288)."}
 
 
@@ -53,14 +58,13 @@ def _read_moment(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        text = value if value.isascii() and len(value) <= LONGEST_MOMENT else ""
-        is_day = len(text) == len("2024-12-31")
-        moment = (
-            datetime.combine(date.fromisoformat(text), time.min, UTC)
-            if is_day
-            else datetime.fromisoformat(text)
-        )
-        if moment.tzinfo is None or not FIRST_YEAR < moment.year < LAST_YEAR:
+        if DAY.fullmatch(value):
+            moment = datetime.combine(date.fromisoformat(value), time.min, UTC)
+        elif MOMENT.fullmatch(value):
+            moment = datetime.fromisoformat(value.upper())
+        else:
+            raise ValueError
+        if not FIRST_YEAR < moment.year < LAST_YEAR:
             raise ValueError
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
