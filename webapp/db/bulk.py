@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-import psycopg
 from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -34,14 +33,15 @@ def load_rows(
             connection.exec_driver_sql(statement, values)
         return
     driver: Any = connection.connection.driver_connection
+    driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     statement = f"COPY {table.name} ({names}) FROM STDIN"
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
-    except psycopg.Error as error:  # as SQLAlchemy, which knows nothing of COPY, would have raised it
-        raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
+    except driver_error as error:  # as SQLAlchemy, which knows nothing of COPY, would have raised it
+        raise DBAPIError.instance(statement, None, error, driver_error) from error
 
 
 def stored_time(moment: datetime) -> str:
