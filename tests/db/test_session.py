@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -15,13 +18,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.test import create_environ
 
 from tests.conftest import make_settings
+from tests.racing import race
 from webapp import create_app
 from webapp.access.guards import requires
 from webapp.access.permissions import Permission
 from webapp.auth.models import SignInSession
 from webapp.config import INSTANCE
-from webapp.db import atomic, get_session
-from webapp.db.diagnosis import TOO_SLOW, diagnose
+from webapp.db import at_once, atomic, get_session
+from webapp.db.diagnosis import LOCKED, TOO_SLOW, diagnose
 from webapp.db.session import WRITES, lift_time_limit, sqlite_module
 from webapp.extensions import sqla
 
@@ -116,6 +120,55 @@ def test_only_a_transaction_that_writes_takes_the_write_lock(file_app: Flask, wr
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 connection.exec_driver_sql("ROLLBACK")
         other.dispose()
+
+
+@on_sqlite
+def test_threads_write_one_after_the_other_and_pass_their_turn_however_they_end(file_app: Flask) -> None:
+    """With SQLite's own waiting some sleep on for 100 ms while it is free."""
+
+    @atomic
+    def write(fails: bool) -> float:
+        began = monotonic()
+        ask("SELECT count(*) FROM users")
+        if fails:
+            raise LookupError
+        sleep(0.02)
+        return began
+
+    def write_in_turn(place: int) -> float | None:
+        with suppress(LookupError):
+            return write(place % 2 == 0)
+        return None
+
+    begun = race(file_app, *[partial(write_in_turn, place) for place in range(20)])
+    moments = sorted(moment for moment in begun if isinstance(moment, float))
+    assert len(moments) == 10
+    assert all(later - earlier >= 0.02 for earlier, later in pairwise(moments))
+
+
+@on_sqlite
+def test_whoever_waits_for_too_long_to_write_is_told_so(file_app: Flask) -> None:
+    holds, over = threading.Event(), threading.Event()
+
+    @atomic
+    def hold() -> None:
+        holds.set()
+        over.wait(timeout=30)
+
+    @at_once
+    def write() -> None:
+        raise AssertionError("it was not our turn")
+
+    def give_up() -> bool:
+        holds.wait(timeout=30)
+        with pytest.raises(OperationalError) as caught:
+            write()
+        over.set()
+        return diagnose(caught.value) is LOCKED
+
+    assert race(file_app, hold, give_up) == [None, True]
+    with file_app.app_context():
+        atomic(lambda: ask("SELECT count(*) FROM users"))()  # whose turn it is by now
 
 
 def read_page() -> str:

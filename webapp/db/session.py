@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import logging
 import select
+from functools import partial
+from threading import Lock
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -28,6 +30,7 @@ STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
 READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
 PATIENCE_MS = "dossier_patience_ms"  # execution option: how long this change waits for others
 LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
+TURN = "dossier_turn"  # in a connection's info: it is this one's turn to write
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
 
@@ -46,7 +49,9 @@ def bind_database(app: Flask, settings: Settings) -> None:
         if sqla.engine.dialect.name == "sqlite":
             sqla.engine.update_execution_options(**{READ_SECONDS: settings.read_timeout_seconds})
             event.listen(sqla.engine, "connect", _prepare_sqlite_connection)
-            event.listen(sqla.engine, "begin", _begin_sqlite)
+            turn = Lock()
+            event.listen(sqla.engine, "begin", partial(_begin_sqlite, turn=turn))
+            event.listen(sqla.engine, "checkin", partial(_pass_turn, turn=turn))
         else:
             sqla.engine.update_execution_options(**{WRITE_SECONDS: settings.database_timeout_seconds})
             event.listen(sqla.engine, "connect", _prepare_postgres_connection)
@@ -112,12 +117,13 @@ def _prepare_postgres_connection(connection: Any, _record: ConnectionPoolEntry) 
     connection.prepared_max = STATEMENTS_KEPT
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection, *, turn: Lock) -> None:
     options = connection.get_execution_options()
     driver: Any = connection.connection.driver_connection
     if options.get(WRITES, False):
         driver.set_progress_handler(None, 0)
         patience_ms = options.get(PATIENCE_MS)
+        _take_turn(connection, turn, SQLITE_WAIT_SECONDS if patience_ms is None else patience_ms / 1000)
         if patience_ms is not None:
             driver.execute(f"PRAGMA busy_timeout = {patience_ms}")
         try:
@@ -128,6 +134,20 @@ def _begin_sqlite(connection: Connection) -> None:
         return
     _limit_time(driver, options[READ_SECONDS])
     driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
+
+
+def _take_turn(connection: Connection, turn: Lock, seconds: float) -> None:
+    """The threads of a process wait for each other before they ask SQLite for its lock, for which it lets
+    them sleep, longer each time, while it may be free. Whose turn does not come asks it all the same. A
+    connection keeps its turn until it is given back, through several transactions where it makes them.
+    """
+    if TURN not in connection.info and turn.acquire(timeout=seconds):
+        connection.info[TURN] = True
+
+
+def _pass_turn(_connection: object, record: ConnectionPoolEntry, *, turn: Lock) -> None:
+    if record.info.pop(TURN, False):
+        turn.release()
 
 
 def _limit_time(driver: Any, seconds: float) -> None:
