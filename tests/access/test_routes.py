@@ -25,9 +25,11 @@ from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_si
 from webapp.auth.models import SignInSession
 from webapp.auth.services import create_password_link, open_session
 from webapp.auth.throttle import count_attempt
+from webapp.batches.drafts import create_batch
+from webapp.batches.preview import examine
 from webapp.batches.queries import Ambiguous, Resolution
 from webapp.batches.rules import Source, State, digest_of
-from webapp.batches.services import create_batch, examine, run_batch
+from webapp.batches.running import run_batch
 from webapp.credits.rules import order_grant
 from webapp.credits.services import move
 from webapp.db import get_session

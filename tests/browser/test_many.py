@@ -14,7 +14,7 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.batches.queries import get_batch
 from webapp.batches.rules import State
-from webapp.batches.services import run_step
+from webapp.batches.running import run_step
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.users.models import User

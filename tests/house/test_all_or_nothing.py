@@ -105,7 +105,7 @@ def assert_made(change: Change, error: object, watched: Watched[State], before: 
 FILES = {"services", "trash", "export", "undoing", "throttle", "many", "keeping", "amending"}
 # What acts for somebody and only reads.
 READING = {
-    *("webapp.batches.services.examine", "webapp.users.many.judge"),
+    *("webapp.batches.preview.examine", "webapp.users.many.judge"),
     "webapp.credits.services.foresee",
 }
 

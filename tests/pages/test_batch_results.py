@@ -31,8 +31,9 @@ from tests.pages.form_reader import read_forms
 from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
-from webapp.batches import services, views
+from webapp.batches import running, views
 from webapp.batches.models import Batch
+from webapp.batches.preview import examine
 from webapp.batches.rules import State
 from webapp.db import get_session
 from webapp.extensions import utc_now
@@ -363,7 +364,7 @@ def test_where_nobody_was_changed_there_is_nothing_to_undo(
     assert "run" not in actions_of(desk.get(path).text, path)
     terminal = Actor.command_line()
     with app.app_context():
-        seen = services.examine(get_session().get_one(Batch, 1), actor=terminal).seen
+        seen = examine(get_session().get_one(Batch, 1), actor=terminal).seen
     assert desk.post(f"{path}/run", {"seen": seen}).status_code == 303
     page = desk.get(path).text
     assert "undo" not in actions_of(page, path)
@@ -402,7 +403,7 @@ Aside = list[int]
 def aside(monkeypatch: pytest.MonkeyPatch) -> Aside:
     """More than two are many, and whoever would run aside is only written down: the test makes the steps."""
     started: Aside = []
-    monkeypatch.setattr(services, "AT_ONCE", 2)
+    monkeypatch.setattr(running, "AT_ONCE", 2)
     monkeypatch.setattr(views, "AT_ONCE", 2)
     monkeypatch.setattr(views, "run_aside", lambda _app, batch_id, *, actor: started.append(batch_id))
     return started
@@ -412,7 +413,7 @@ def step(app: Flask, desk: Visitor, path: str, most: int = 2) -> bool:
     assert desk.user is not None
     actor = Actor(user_id=desk.user.id, name=desk.user.full_name, role=desk.user.role)
     with app.app_context():
-        return services.run_step(int(path.rpartition("/")[2]), most=most, actor=actor)
+        return running.run_step(int(path.rpartition("/")[2]), most=most, actor=actor)
 
 
 def start(desk: Visitor, make_user: MakeUser, number: int = 5) -> tuple[str, list[int]]:
@@ -566,7 +567,7 @@ def test_it_stops_when_who_runs_it_may_not_go_on(
 def test_a_thread_of_the_worker_makes_the_steps(
     file_app: Flask, hashed_password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "AT_ONCE", 2)
+    monkeypatch.setattr(running, "AT_ONCE", 2)
     monkeypatch.setattr(views, "AT_ONCE", 2)
     make_user = user_maker(file_app, hashed_password)
     desk = Visitor(file_app, make_user(full_name="Desk", role=Role.ADMINISTRATOR))
