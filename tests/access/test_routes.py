@@ -116,7 +116,7 @@ ROUTES = (
         form={"full_name": "New Name", "email": "new@example.org", "role": "member"},
     ),
     Route(
-        endpoint="users.export_users",
+        endpoint="export.export_users",
         path="/users/export",
         permission=Permission.USERS_EXPORT,
         answers={"POST": 200},
@@ -174,7 +174,7 @@ ROUTES = (
         is_managing=True,
     ),
     Route(
-        endpoint="users.undo_change",
+        endpoint="undo.undo_change",
         path="/users/changes/{entry}/undo",
         permission=Permission.USERS_EDIT,
         answers={"POST": 303},
