@@ -184,7 +184,7 @@ def test_the_pages_lead_through_all_of_it_and_keep_the_filters(app: Flask, signe
 
 
 def link_of(answer: TestResponse, label: str) -> str | None:
-    found = re.search(rf'<a href="([^"]+)"[^>]*>{label}</a>', text_of(answer))
+    found = re.search(rf'href="([^"]+)"[^>]* aria-label="{label}"', text_of(answer))
     return found[1] if found else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request, url_for
 
@@ -15,7 +14,7 @@ from webapp.history import queries, services
 from webapp.history.forms import HistoryFilterForm, page_request
 from webapp.history.rules import Kind
 from webapp.history.timeline import is_undoable, make_lines
-from webapp.listing.page import LAST, paginate
+from webapp.listing.page import paginate
 
 blueprint = Blueprint("history", __name__, url_prefix="/history")
 SHOWN_OF_A_PERSON = 20
@@ -36,20 +35,7 @@ def list_history() -> Response:
     where = page_request(request.args.get("after"), request.args.get("before"))
     page = paginate(get_session(), queries.LISTING, form.selection(), where)
     stories = [queries.tell(row) for row in page.rows]
-    state = form.state()
-
-    def url(**where: str | None) -> str:
-        return url_for("history.list_history") + "?" + urlencode({**state, **where})
-
-    return _show(
-        form,
-        page=page,
-        lines=make_lines(stories, current_actor(), _read_roles(stories)),
-        first_url=url() if page.previous else None,
-        previous_url=url(before=page.previous) if page.previous else None,
-        next_url=url(after=page.next) if page.next else None,
-        last_url=url(before=LAST) if page.next else None,
-    )
+    return _show(form, page=page, lines=make_lines(stories, current_actor(), _read_roles(stories)))
 
 
 def _read_roles(stories: Sequence[queries.Story]) -> Mapping[int, Role]:
