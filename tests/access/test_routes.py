@@ -286,6 +286,13 @@ ROUTES = (
         answers={"GET": 200},
     ),
     Route(
+        endpoint="batches.show_progress",
+        path="/batches/{done}/progress",
+        permission=Permission.HISTORY_READ,
+        answers={"GET": 200},
+        is_unattended=True,
+    ),
+    Route(
         endpoint="batches.choose_action",
         path="/batches/{draft}/action",
         permission=Permission.USERS_EDIT,

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from tests.auth.test_browser import age_sessions
 from tests.conftest import MakeUser, SignedIn, read_tables, read_user, user_maker
 from tests.corpus import CANARY, TEXTS, encode
 from tests.history.ways import assert_intact, read_stories
@@ -31,6 +32,7 @@ from tests.pages.form_reader import read_forms
 from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.auth.models import SignInSession
 from webapp.batches import running, views
 from webapp.batches.models import Batch
 from webapp.batches.preview import examine
@@ -422,6 +424,23 @@ def start(desk: Visitor, make_user: MakeUser, number: int = 5) -> tuple[str, lis
     assert "short steps" in desk.get(path).text
     press(desk, path, "run")
     return path, ids
+
+
+def test_to_watch_it_keeps_no_session_from_being_idle(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, aside: Aside
+) -> None:
+    desk = signed_in()
+    path, _ids = start(desk, make_user)
+    assert aside == [1]
+    assert f'hx-get="{path}/progress"' in desk.get(path).text
+    age_sessions(app, last_seen_at=timedelta(minutes=119))
+    assert 'id="progress"' in desk.get(f"{path}/progress").text
+    with app.app_context():
+        seen = get_session().query(SignInSession).one().last_seen_at
+    assert utc_now() - seen > timedelta(minutes=118)
+    age_sessions(app, last_seen_at=timedelta(minutes=121))
+    assert desk.get(f"{path}/progress").status_code == 401
+    assert desk.get(path).status_code == 303, "the page itself asks to sign in"
 
 
 def test_many_are_changed_in_steps_that_are_watched_stopped_and_go_on(

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webapp.access.guards import requires
+from webapp.access.guards import requires, unattended
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.batches import drafts, queries, running
@@ -127,6 +127,14 @@ def show_batch(batch_id: int) -> Response:
             render_template("batches/running.html", **_about(batch), is_interrupted=is_interrupted(batch))
         )
     return _show_results(batch)
+
+
+@blueprint.get("/<int:batch_id>/progress")
+@requires(Permission.HISTORY_READ)
+@unattended
+def show_progress(batch_id: int) -> Response:
+    """The same page, as its own script asks for it each second."""
+    return show_batch(batch_id)
 
 
 def _show_draft(
