@@ -119,7 +119,7 @@ def test_what_was_undone_is_not_offered_again(app: Flask) -> None:
     assert (undo.is_undone, undo.is_undoable, undo.undoes_id) == (False, True, entry_id)
 
 
-@pytest.mark.parametrize("kind", [Kind.EDITED, Kind.DEACTIVATED, Kind.NOTE_ADDED])
+@pytest.mark.parametrize("kind", [Kind.EDITED, Kind.DEACTIVATED, Kind.NOTE_DELETED])
 @pytest.mark.parametrize("now", [None, *Role])
 def test_nothing_is_offered_that_would_be_refused_of_this_person(
     app: Flask, kind: Kind, now: Role | None
@@ -131,6 +131,23 @@ def test_nothing_is_offered_that_would_be_refused_of_this_person(
         with app.test_request_context():
             (line,) = make_lines([story], actor, roles)
         assert line.is_undoable is (now is not None and actor.may(Permission.USERS_EDIT, on=now))
+
+
+@pytest.mark.parametrize(
+    ("kind", "offered"),
+    [
+        (Kind.NOTE_ADDED, [False, False, False, True]),
+        (Kind.NOTE_EDITED, [False, False, False, False]),
+        (Kind.NOTE_DELETED, [False, False, True, True]),
+    ],
+)
+def test_a_note_is_changed_by_its_author_alone(app: Flask, kind: Kind, offered: list[bool]) -> None:
+    story = replace(STORY, kind=kind, changes={"note": ("Old.", "New.")}, facts={"author_id": 78})
+    with app.test_request_context():
+        of_others = [make_lines([story], replace(DESK, role=role), ROLES)[0].is_undoable for role in Role]
+        (own,) = make_lines([story], replace(DESK, user_id=78), ROLES)
+    assert of_others == offered
+    assert own.is_undoable
 
 
 def test_who_was_deleted_is_restored_by_whom_may(app: Flask) -> None:

@@ -121,7 +121,11 @@ def _may_undo(story: Story, actor: Actor, roles: Mapping[int, Role]) -> bool:
     if story.kind is Kind.DELETED:
         return actor.may(undo_permission(story))
     role = roles.get(story.subject_id or 0)
-    return role is not None and actor.may(undo_permission(story), on=role)
+    if role is None or not actor.may(undo_permission(story), on=role):
+        return False
+    if story.kind in {Kind.NOTE_ADDED, Kind.NOTE_EDITED} and story.facts.get("author_id") != actor.user_id:
+        return story.kind is Kind.NOTE_ADDED and actor.may(Permission.USERS_DELETE, on=role)
+    return True
 
 
 def _note(story: Story) -> str:
