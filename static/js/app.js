@@ -215,8 +215,9 @@
       return;
     }
     event.preventDefault();
-    if (response.status !== 429 && response.status < 500) location.assign(request.action);
-    else if (target.id === "results") listFailed(request.action); // progress is asked for again anyway
+    const isList = target.id === "results";
+    if (response.status !== 429 && response.status < 500) isList ? location.assign(request.action) : location.reload();
+    else if (isList) listFailed(request.action); // progress is asked for again anyway
   });
   on("htmx:error", (event) => {
     const { ctx } = event.detail;

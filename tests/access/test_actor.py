@@ -70,8 +70,6 @@ def test_who_is_signed_in_acts_under_his_name_or_else_his_email(
     assert actor == Actor(
         user_id=3, name=name, role=Role.SUPPORT, door=Door.PAGE, address="192.0.2.9", request_id="a-request"
     )
-    assert identity.may(Permission.USERS_EDIT)
-    assert not identity.may(Permission.USERS_DELETE)
 
 
 def test_who_is_not_signed_in_may_what_everybody_may_and_has_an_address_all_the_same(app: Flask) -> None:

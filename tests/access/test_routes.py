@@ -25,9 +25,11 @@ from webapp.access.permissions import PERMISSIONS, Permission, Role, may, may_si
 from webapp.auth.models import SignInSession
 from webapp.auth.services import create_password_link, open_session
 from webapp.auth.throttle import count_attempt
+from webapp.batches.drafts import create_batch
+from webapp.batches.preview import examine
 from webapp.batches.queries import Ambiguous, Resolution
 from webapp.batches.rules import Source, State, digest_of
-from webapp.batches.services import create_batch, examine, run_batch
+from webapp.batches.running import run_batch
 from webapp.credits.rules import order_grant
 from webapp.credits.services import move
 from webapp.db import get_session
@@ -114,7 +116,7 @@ ROUTES = (
         form={"full_name": "New Name", "email": "new@example.org", "role": "member"},
     ),
     Route(
-        endpoint="users.export_users",
+        endpoint="export.export_users",
         path="/users/export",
         permission=Permission.USERS_EXPORT,
         answers={"POST": 200},
@@ -172,7 +174,7 @@ ROUTES = (
         is_managing=True,
     ),
     Route(
-        endpoint="users.undo_change",
+        endpoint="undo.undo_change",
         path="/users/changes/{entry}/undo",
         permission=Permission.USERS_EDIT,
         answers={"POST": 303},
@@ -282,6 +284,13 @@ ROUTES = (
         path="/batches/{done}",
         permission=Permission.HISTORY_READ,
         answers={"GET": 200},
+    ),
+    Route(
+        endpoint="batches.show_progress",
+        path="/batches/{done}/progress",
+        permission=Permission.HISTORY_READ,
+        answers={"GET": 200},
+        is_unattended=True,
     ),
     Route(
         endpoint="batches.choose_action",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from tests.batches.test_services import draft, finish
+from tests.batches.ways import draft, finish
 from tests.conftest import MakeUser
 from tests.users.test_many import DESK, settle_crowd
 from webapp.access.permissions import Role

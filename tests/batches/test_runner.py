@@ -12,12 +12,12 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
-from tests.batches.test_services import COMMAND, OTHER, draft, numbers, people_for, run
+from tests.batches.ways import COMMAND, OTHER, draft, numbers, people_for, run
 from tests.history.ways import assert_intact, read_rows, read_stories
 from tests.racing import race
 from tests.users.test_many import DESK
 from webapp.access.actor import Actor
-from webapp.batches import runner, services
+from webapp.batches import runner, running
 from webapp.batches.models import BATCHES, Batch
 from webapp.batches.queries import get_batch, is_interrupted, list_running
 from webapp.batches.rules import AT_ONCE, Action, State
@@ -36,7 +36,7 @@ Step = Callable[..., bool]
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of more than two run in steps, which begin with two and are not waited after."""
-    monkeypatch.setattr(services, "AT_ONCE", 2)
+    monkeypatch.setattr(running, "AT_ONCE", 2)
     monkeypatch.setattr(runner, "FIRST", 2)
     monkeypatch.setattr(runner, "sleep", lambda _seconds: None)
 
@@ -66,12 +66,12 @@ def test_it_ends_where_somebody_stops_it(app: Flask) -> None:
 
     def stop(_position: int) -> None:
         with suppress(Conflict):  # told once more when it has ended
-            services.stop(get_batch(batch_id), actor=OTHER)
+            running.stop(get_batch(batch_id), actor=OTHER)
 
     run_steps(app, batch_id, actor=COMMAND, tell=stop)
     assert numbers(app, batch_id) == (State.STOPPED, 20, 2, 2, 0)
     with app.app_context():
-        services.go_on(get_batch(batch_id), actor=OTHER)
+        running.go_on(get_batch(batch_id), actor=OTHER)
     run_steps(app, batch_id, actor=COMMAND)
     assert numbers(app, batch_id) == (State.DONE, 20, 20, 20, 0)
 
@@ -106,7 +106,7 @@ def test_a_draft_is_not_run(app: Flask) -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, *, at: set[int]) -> list[int]:
     """The steps with these numbers write, and then lose the database; the list gets how many there were."""
-    change_rows, steps = services._change_rows, [0]
+    change_rows, steps = running._change_rows, [0]
 
     def change_and_fail(*arguments: object) -> object:
         steps[0] += 1
@@ -115,7 +115,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, *, at: set[int]) -> list[int]:
             raise OperationalError("UPDATE", None, Exception("it went away"))
         return done
 
-    monkeypatch.setattr(services, "_change_rows", change_and_fail)
+    monkeypatch.setattr(running, "_change_rows", change_and_fail)
     return steps
 
 

@@ -22,6 +22,11 @@ RUN = """async (rules) => {
 }"""
 
 
+WIDER = """() => Math.max(
+  document.documentElement.scrollWidth - innerWidth,
+  ...[...document.querySelectorAll("nav > ul")].map((list) => list.scrollWidth - list.clientWidth))"""
+
+
 @lru_cache
 def axe_script() -> str:
     return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
@@ -36,7 +41,7 @@ def find_violations(page: Page, rules: Sequence[str] = EVERY_RULE) -> list[str]:
 
 
 def overflow(page: Page, width: int) -> int:
-    """By how many pixels the document is wider than a window of ``width``."""
+    """By how many pixels the page is wider than a window of ``width``, or its navigation than its room."""
     page.set_viewport_size({"width": width, "height": HEIGHT})
-    wider: int = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    wider: int = page.evaluate(WIDER)
     return max(wider, 0)

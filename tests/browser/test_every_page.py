@@ -678,5 +678,6 @@ def test_no_page_is_forgotten(desk: Desk) -> None:
     bare |= {rule.endpoint for rule in desk.app.url_map.iter_rules() if rule.rule.startswith("/api/v1")}
     bare.add("api.show_document")
     bare.add("presence.show_presence")  # a line of the form in which a user is edited
+    bare.add("batches.show_progress")  # what batches.show_batch shows of one that runs
     routes = {rule.endpoint for rule in desk.app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     assert routes - bare <= {sight.endpoint for sight in SIGHTS.values()}

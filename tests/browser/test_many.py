@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
@@ -14,7 +15,7 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.batches.queries import get_batch
 from webapp.batches.rules import State
-from webapp.batches.services import run_step
+from webapp.batches.running import run_step
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.users.models import User
@@ -280,6 +281,22 @@ def test_a_large_change_and_its_undo_end_in_results_by_themselves(page: Page, tr
     expect(page.get_by_role("heading", level=1)).to_have_text("Undo 1,200 changes")
     open_list(page, f"q={tribe}&status=inactive")
     expect(page.get_by_role("heading", level=2)).to_contain_text("Nobody matches")
+
+
+def test_who_is_signed_out_while_it_is_watched_is_asked_to_sign_in(
+    desk: Desk, page: Page, admin: User, tribe: str
+) -> None:
+    choose_all(page, tribe)
+    path = urlsplit(page.url).path
+    with desk.app.app_context():
+        batch = get_batch(int(path.rpartition("/")[2]))
+        batch.state, batch.touched_at = State.RUNNING.value, utc_now()
+        get_session().commit()
+    page.reload()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    desk.end_sessions(admin)
+    expect(page.get_by_label("Password", exact=True)).to_be_visible()
+    assert path in unquote(page.url)
 
 
 def test_progress_is_followed_stopped_and_goes_on(desk: Desk, page: Page, admin: User, tribe: str) -> None:

@@ -10,13 +10,14 @@ import pytest
 from flask import Flask
 
 from webapp.access.actor import Actor, Door
-from webapp.access.permissions import ROLE_LABELS, Role
+from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.history.queries import Story, get_story
 from webapp.history.rules import KIND_LABELS, Kind
 from webapp.history.services import Subject, record
 from webapp.history.timeline import explain_fields, is_undoable, make_lines, show_value
 
 DESK = Actor(user_id=77, name="Desk Person", role=Role.SUPPORT, address="192.0.2.1", request_id="r-1")
+ROLES = {5: Role.MEMBER}
 STORY = Story(
     id=1,
     at=datetime(2026, 3, 1, tzinfo=UTC),
@@ -40,7 +41,7 @@ STORY = Story(
 def test_what_a_program_did_names_its_token(app: Flask) -> None:
     with app.test_request_context():
         program = replace(DESK, door=Door.API, scopes=frozenset(), token_id=12)
-        (line,) = make_lines([get_story(record(Kind.SIGNED_OUT, actor=program))], DESK)
+        (line,) = make_lines([get_story(record(Kind.SIGNED_OUT, actor=program))], DESK, ROLES)
     assert line.door == "API, token 12"
 
 
@@ -48,7 +49,7 @@ def test_a_line_says_all_there_is_in_words(app: Flask) -> None:
     with app.test_request_context():
         changes = {"role": ("member", "auditor"), "is_active": (True, False), "language": (None, "fr")}
         entry_id = record(Kind.EDITED, actor=DESK, subject=Subject(5, "Ann Lee", 2), changes=changes)
-        (line,) = make_lines([get_story(entry_id)], DESK)
+        (line,) = make_lines([get_story(entry_id)], DESK, ROLES)
     assert (line.what, line.subject_name, line.actor_name) == ("edited", "Ann Lee", "Desk Person")
     assert (line.actor_role, line.door, line.address) == ("Support", "page", "192.0.2.1")
     assert set(map(tuple, line.changes)) == {
@@ -61,7 +62,7 @@ def test_a_line_says_all_there_is_in_words(app: Flask) -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_has_its_words(app: Flask, kind: Kind) -> None:
     with app.test_request_context():
-        (line,) = make_lines([replace(STORY, kind=kind)], DESK)
+        (line,) = make_lines([replace(STORY, kind=kind)], DESK, ROLES)
     assert line.what == KIND_LABELS[kind]
 
 
@@ -113,16 +114,54 @@ def test_what_was_undone_is_not_offered_again(app: Flask) -> None:
         subject = Subject(5, "Ann Lee", 2)
         entry_id = record(Kind.EDITED, actor=DESK, subject=subject, changes=STORY.changes)
         undo_id = record(Kind.EDITED, actor=DESK, subject=subject, changes=STORY.changes, undoes_id=entry_id)
-        undone, undo = make_lines([get_story(entry_id), get_story(undo_id)], DESK)
+        undone, undo = make_lines([get_story(entry_id), get_story(undo_id)], DESK, ROLES)
     assert (undone.is_undone, undone.is_undoable, undone.undoes_id) == (True, False, None)
     assert (undo.is_undone, undo.is_undoable, undo.undoes_id) == (False, True, entry_id)
+
+
+@pytest.mark.parametrize("kind", [Kind.EDITED, Kind.DEACTIVATED, Kind.NOTE_DELETED])
+@pytest.mark.parametrize("now", [None, *Role])
+def test_nothing_is_offered_that_would_be_refused_of_this_person(
+    app: Flask, kind: Kind, now: Role | None
+) -> None:
+    """Whoever is not there any more has no role, and is restored first."""
+    story, roles = replace(STORY, kind=kind), {} if now is None else {5: now}
+    for role in Role:
+        actor = replace(DESK, role=role)
+        with app.test_request_context():
+            (line,) = make_lines([story], actor, roles)
+        assert line.is_undoable is (now is not None and actor.may(Permission.USERS_EDIT, on=now))
+
+
+@pytest.mark.parametrize(
+    ("kind", "offered"),
+    [
+        (Kind.NOTE_ADDED, [False, False, False, True]),
+        (Kind.NOTE_EDITED, [False, False, False, False]),
+        (Kind.NOTE_DELETED, [False, False, True, True]),
+    ],
+)
+def test_a_note_is_changed_by_its_author_alone(app: Flask, kind: Kind, offered: list[bool]) -> None:
+    story = replace(STORY, kind=kind, changes={"note": ("Old.", "New.")}, facts={"author_id": 78})
+    with app.test_request_context():
+        of_others = [make_lines([story], replace(DESK, role=role), ROLES)[0].is_undoable for role in Role]
+        (own,) = make_lines([story], replace(DESK, user_id=78), ROLES)
+    assert of_others == offered
+    assert own.is_undoable
+
+
+def test_who_was_deleted_is_restored_by_whom_may(app: Flask) -> None:
+    story = replace(STORY, kind=Kind.DELETED, changes={})
+    with app.test_request_context():
+        offered = [make_lines([story], replace(DESK, role=role), {})[0].is_undoable for role in Role]
+    assert offered == [False, False, False, True]
 
 
 def test_the_commands_have_no_role_and_the_forgotten_no_name(app: Flask) -> None:
     command = replace(STORY, actor_id=None, actor_name="command line", actor_role="administrator")
     forgotten = replace(STORY, actor_name="", subject_name="", address="", changes={})
     with app.test_request_context():
-        first, second = make_lines([command, forgotten], DESK)
+        first, second = make_lines([command, forgotten], DESK, ROLES)
     assert (first.actor_name, first.actor_role) == ("command line", "")
     assert (second.actor_name, second.subject_name, second.address, second.changes) == ("", "", "", [])
 

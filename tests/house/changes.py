@@ -20,10 +20,13 @@ from webapp.auth import services as auth
 from webapp.auth import throttle
 from webapp.auth.models import SignInSession
 from webapp.auth.queries import get_own_session
-from webapp.batches import services as batches
+from webapp.batches import drafts
+from webapp.batches import running as batch_runs
 from webapp.batches.models import Batch
+from webapp.batches.preview import examine
 from webapp.batches.queries import Ambiguous, Resolution
 from webapp.batches.rules import AT_ONCE, UNDOABLE, Action, Source, State
+from webapp.batches.undoing import create_undo
 from webapp.credits import export as export_of_credits
 from webapp.credits import services as credit
 from webapp.credits.rules import order_grant, order_transfer, order_withdrawal
@@ -527,16 +530,16 @@ def drafted(
     """Chosen, and told what to do."""
 
     def make() -> Batch:
-        batch = batches.create_batch(given(), source=source, action=action, actor=DESK)
+        batch = drafts.create_batch(given(), source=source, action=action, actor=DESK)
         if value:
-            batches.choose_action(batch, action=action, value=value, actor=DESK)
+            drafts.choose_action(batch, action=action, value=value, actor=DESK)
         return batch
 
     return make
 
 
 def run(batch: Batch) -> bool:
-    return batches.run_batch(batch, seen=batches.examine(batch, actor=DESK).seen, actor=DESK)
+    return batch_runs.run_batch(batch, seen=examine(batch, actor=DESK).seen, actor=DESK)
 
 
 def two_inactive() -> list[int]:
@@ -561,7 +564,7 @@ def done(given: Callable[[], Batch]) -> Callable[[], Batch]:
 
 def undo_of(given: Callable[[], Batch]) -> Callable[[], Batch]:
     """What would take it back."""
-    return lambda: batches.create_undo(done(given)(), actor=DESK)
+    return lambda: create_undo(done(given)(), actor=DESK)
 
 
 def running() -> Batch:
@@ -574,7 +577,7 @@ def running() -> Batch:
 
 def stopped() -> Batch:
     batch = running()
-    batches.stop(batch, actor=DESK)
+    batch_runs.stop(batch, actor=DESK)
     return batch
 
 
@@ -586,7 +589,7 @@ def ambiguous() -> Batch:
     """A list with a name that two have."""
     ids = two()
     resolution = Resolution(found={ids[0]}, ambiguous=[Ambiguous("ann", "Ann", 2)], unclear=1)
-    return batches.create_batch(ids[:1], source=Source.PASTED, resolution=resolution, actor=DESK)
+    return drafts.create_batch(ids[:1], source=Source.PASTED, resolution=resolution, actor=DESK)
 
 
 # How a batch of each action comes to be run.
@@ -603,43 +606,43 @@ UNDO_RUN = {action: undo_of(given) for action, given in RUN.items() if action in
 
 BATCHES = (
     Change(
-        batches.create_batch,
+        drafts.create_batch,
         two,
-        lambda ids: batches.create_batch(ids, source=Source.SELECTED, actor=DESK),
+        lambda ids: drafts.create_batch(ids, source=Source.SELECTED, actor=DESK),
         entries=0,
     ),
     Change(
-        batches.choose_action,
+        drafts.choose_action,
         drafted(Action.ACTIVATE),
-        lambda batch: batches.choose_action(batch, action="add_note", value="Called.", actor=DESK),
+        lambda batch: drafts.choose_action(batch, action="add_note", value="Called.", actor=DESK),
         entries=0,
     ),
     Change(
-        batches.choose_namesakes,
+        drafts.choose_namesakes,
         ambiguous,
-        lambda batch: batches.choose_namesakes(batch, user_ids=[2], actor=DESK),
+        lambda batch: drafts.choose_namesakes(batch, user_ids=[2], actor=DESK),
         entries=0,
     ),
-    *(Change(batches.run_batch, given, run, action.value, entries=2) for action, given in RUN.items()),
+    *(Change(batch_runs.run_batch, given, run, action.value, entries=2) for action, given in RUN.items()),
     *(
-        Change(batches.run_batch, given, run, f"undo {action.value}", entries=2)
+        Change(batch_runs.run_batch, given, run, f"undo {action.value}", entries=2)
         for action, given in UNDO_RUN.items()
     ),
-    Change(batches.run_batch, many, run, "in steps", entries=0),
+    Change(batch_runs.run_batch, many, run, "in steps", entries=0),
     Change(
-        batches.run_step,
+        batch_runs.run_step,
         running,
-        lambda batch: batches.run_step(batch.id, most=1, actor=Actor.command_line()),
+        lambda batch: batch_runs.run_step(batch.id, most=1, actor=Actor.command_line()),
     ),
-    Change(batches.stop, running, lambda batch: batches.stop(batch, actor=DESK), entries=0),
-    Change(batches.go_on, stopped, lambda batch: batches.go_on(batch, actor=DESK), entries=0),
+    Change(batch_runs.stop, running, lambda batch: batch_runs.stop(batch, actor=DESK), entries=0),
+    Change(batch_runs.go_on, stopped, lambda batch: batch_runs.go_on(batch, actor=DESK), entries=0),
     Change(
-        batches.create_undo,
+        create_undo,
         done(RUN[Action.DEACTIVATE]),
-        lambda batch: batches.create_undo(batch, actor=DESK),
+        lambda batch: create_undo(batch, actor=DESK),
         entries=0,
     ),
-    Change(batches.forget_lists, ambiguous, lambda _: batches.forget_lists(1), entries=0),
+    Change(drafts.forget_lists, ambiguous, lambda _: drafts.forget_lists(1), entries=0),
     Change(
         change_many,
         two,

@@ -102,10 +102,13 @@ def assert_made(change: Change, error: object, watched: Watched[State], before: 
 
 # None is forgotten
 
-FILES = {"services", "trash", "export", "undoing", "throttle", "many", "keeping", "amending"}
+FILES = {
+    *("services", "trash", "export", "undoing", "throttle", "many", "keeping", "amending"),
+    *("drafts", "preview", "running"),
+}
 # What acts for somebody and only reads.
 READING = {
-    *("webapp.batches.services.examine", "webapp.users.many.judge"),
+    *("webapp.batches.preview.examine", "webapp.users.many.judge"),
     "webapp.credits.services.foresee",
 }
 

@@ -47,17 +47,21 @@ FILES: dict[str, frozenset[str]] = {
         "throttle": "models rules",
         "presence": "models queries",
         "statements": "models rules queries",
-        "services": "statements rules passwords models queries throttle trash changes many presence",
+        "services": "statements rules passwords models queries throttle trash many presence",
         "keys": "models queries",
         "export": "rules queries services",
         "proof": "rules models queries",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
-        "runner": "rules models queries services",
+        "locks": "rules models queries",
+        "preview": "rules models queries many changes",
+        "drafts": "rules models queries changes locks",
+        "running": "rules models queries many locks preview",
+        "runner": "rules queries running",
         "wording": "rules",
         "trash": "rules models queries services",
-        "undoing": "rules models queries services trash",
+        "undoing": "rules models queries services trash locks",
         "amending": "models queries services",
         "forms": "rules queries",
         "urls": "models",
@@ -68,11 +72,14 @@ FILES: dict[str, frozenset[str]] = {
         "browser": "services queries rules",
         "bearer": "services queries rules",
         "refusals": "browser forms rules",
-        "views": "forms services queries models rules urls table comparison browser refusals"
-        " trash undoing timeline obstacles runner wording presence export",
+        "undo_views": "undoing queries urls",
+        "views": "forms services queries models rules urls table comparison browser refusals undo_views"
+        " trash undoing timeline obstacles locks preview drafts running runner wording presence export",
+        "export_views": "export queries forms views",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules services views trash trash_views presence_views undoing browser bearer refusals",
+        "__init__": "rules queries services drafts views export_views undo_views trash trash_views "
+        " presence_views undoing browser bearer refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
@@ -80,6 +87,7 @@ PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
         *("many", "many_trash", "changes", "keys", "export", "amending", "proof", "statements"),
+        *("locks", "preview", "drafts", "running"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors"})

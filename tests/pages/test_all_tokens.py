@@ -91,7 +91,7 @@ def test_pages_follow_one_another_with_what_was_asked(
     while url:
         page = text_of(visitor.get(url))
         found += names(page)
-        following = re.search(r'href="(/tokens/all\?[^"]*after=[^"]*)"[^>]*>Next page', page)
+        following = re.search(r'href="(/tokens/all\?[^"]*after=[^"]*)"[^>]* aria-label="Next page"', page)
         url = following[1] if following else ""
         assert "q=report" in url or not url
     assert found == [*(f"Report {number}" for number in range(4, -1, -1)), "Nightly report"]

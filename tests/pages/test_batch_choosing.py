@@ -27,7 +27,7 @@ from tests.pages.batching import (
 from tests.pages.form_reader import PageForm, read_form
 from tests.visitor import Visitor
 from webapp.access.permissions import Role
-from webapp.batches import services, views
+from webapp.batches import drafts, views
 
 CountQueries = Callable[[], AbstractContextManager[list[str]]]
 OF_USERS = ["deactivate", "activate", "set_role", "sign_out", "add_note", "trash"]
@@ -230,7 +230,7 @@ def test_more_than_can_be_done_at_once_are_refused_and_not_kept(app: Flask, sign
 def test_when_more_match_than_can_be_done_at_once_nothing_is_kept(
     app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MOST_ROWS", 2)
+    monkeypatch.setattr(drafts, "MOST_ROWS", 2)
     monkeypatch.setattr(views, "MOST_ROWS", 2)
     desk = signed_in()
     ids = [make_user(full_name="Ann").id for _ in range(3)]

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from tests.auth.test_browser import age_sessions
 from tests.conftest import MakeUser, SignedIn, read_tables, read_user, user_maker
 from tests.corpus import CANARY, TEXTS, encode
 from tests.history.ways import assert_intact, read_stories
@@ -31,8 +32,10 @@ from tests.pages.form_reader import read_forms
 from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
-from webapp.batches import services, views
+from webapp.auth.models import SignInSession
+from webapp.batches import running, views
 from webapp.batches.models import Batch
+from webapp.batches.preview import examine
 from webapp.batches.rules import State
 from webapp.db import get_session
 from webapp.extensions import utc_now
@@ -363,7 +366,7 @@ def test_where_nobody_was_changed_there_is_nothing_to_undo(
     assert "run" not in actions_of(desk.get(path).text, path)
     terminal = Actor.command_line()
     with app.app_context():
-        seen = services.examine(get_session().get_one(Batch, 1), actor=terminal).seen
+        seen = examine(get_session().get_one(Batch, 1), actor=terminal).seen
     assert desk.post(f"{path}/run", {"seen": seen}).status_code == 303
     page = desk.get(path).text
     assert "undo" not in actions_of(page, path)
@@ -402,7 +405,7 @@ Aside = list[int]
 def aside(monkeypatch: pytest.MonkeyPatch) -> Aside:
     """More than two are many, and whoever would run aside is only written down: the test makes the steps."""
     started: Aside = []
-    monkeypatch.setattr(services, "AT_ONCE", 2)
+    monkeypatch.setattr(running, "AT_ONCE", 2)
     monkeypatch.setattr(views, "AT_ONCE", 2)
     monkeypatch.setattr(views, "run_aside", lambda _app, batch_id, *, actor: started.append(batch_id))
     return started
@@ -412,7 +415,7 @@ def step(app: Flask, desk: Visitor, path: str, most: int = 2) -> bool:
     assert desk.user is not None
     actor = Actor(user_id=desk.user.id, name=desk.user.full_name, role=desk.user.role)
     with app.app_context():
-        return services.run_step(int(path.rpartition("/")[2]), most=most, actor=actor)
+        return running.run_step(int(path.rpartition("/")[2]), most=most, actor=actor)
 
 
 def start(desk: Visitor, make_user: MakeUser, number: int = 5) -> tuple[str, list[int]]:
@@ -421,6 +424,23 @@ def start(desk: Visitor, make_user: MakeUser, number: int = 5) -> tuple[str, lis
     assert "short steps" in desk.get(path).text
     press(desk, path, "run")
     return path, ids
+
+
+def test_to_watch_it_keeps_no_session_from_being_idle(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, aside: Aside
+) -> None:
+    desk = signed_in()
+    path, _ids = start(desk, make_user)
+    assert aside == [1]
+    assert f'hx-get="{path}/progress"' in desk.get(path).text
+    age_sessions(app, last_seen_at=timedelta(minutes=119))
+    assert 'id="progress"' in desk.get(f"{path}/progress").text
+    with app.app_context():
+        seen = get_session().query(SignInSession).one().last_seen_at
+    assert utc_now() - seen > timedelta(minutes=118)
+    age_sessions(app, last_seen_at=timedelta(minutes=121))
+    assert desk.get(f"{path}/progress").status_code == 401
+    assert desk.get(path).status_code == 303, "the page itself asks to sign in"
 
 
 def test_many_are_changed_in_steps_that_are_watched_stopped_and_go_on(
@@ -566,7 +586,7 @@ def test_it_stops_when_who_runs_it_may_not_go_on(
 def test_a_thread_of_the_worker_makes_the_steps(
     file_app: Flask, hashed_password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "AT_ONCE", 2)
+    monkeypatch.setattr(running, "AT_ONCE", 2)
     monkeypatch.setattr(views, "AT_ONCE", 2)
     make_user = user_maker(file_app, hashed_password)
     desk = Visitor(file_app, make_user(full_name="Desk", role=Role.ADMINISTRATOR))

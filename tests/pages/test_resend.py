@@ -198,14 +198,28 @@ def test_what_we_did_not_seal_is_ignored(visitor: Visitor, make_user: MakeUser, 
     assert (answer.status_code, answer.headers["Location"]) == (303, "/help")
 
 
-def test_a_very_large_form_is_not_kept_and_that_is_not_claimed(app: Flask, signed_in: SignedIn) -> None:
-    visitor = signed_in()
+@pytest.mark.parametrize(("path", "name"), [("/users/new", "full_name"), ("/batches/paste", "text")])
+def test_a_very_large_form_is_not_kept_and_that_is_said(
+    app: Flask, signed_in: SignedIn, path: str, name: str
+) -> None:
+    visitor, typed = signed_in(), {name: "n" * (LARGEST_BYTES + 1)}
+    old = visitor.post_raw(path, {**typed, "csrf_token": "old"})
+    assert old.status_code == 400
+    assert "nothing was done. What you sent is too long to be kept: enter or paste it again." in old.text
     end_sessions(app)
-    answer = visitor.post("/users/new", {"full_name": "n" * (LARGEST_BYTES + 1)})
+    answer = visitor.post(path, typed)
     assert answer.status_code == 401
     assert field_value(answer.text, "resend") == ""
-    assert "Your session has ended" in answer.text
-    assert "What you typed is kept" not in answer.text
+    assert "What you sent is too long to be kept: sign in, and enter or paste it again." in answer.text
+    form = read_form(answer.text, holding="password")
+    assert visitor.post_raw(SIGN_IN, {**form.fields, **DESK}).headers["Location"] == path
+
+
+def test_what_is_not_quite_so_large_is_kept(app: Flask, signed_in: SignedIn) -> None:
+    visitor, text = signed_in(), "ann@example.org\n" * 16_000
+    end_sessions(app)
+    shown = sign_in_from(visitor, visitor.post("/batches/paste", {"text": text}).text)
+    assert read_form(shown, holding="text").fields["text"].split() == text.split()
 
 
 def test_any_name_and_value_can_be_kept(app: Flask, signed_in: SignedIn) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app, g, request
 
 from webapp.access.actor import Actor, Door
-from webapp.access.permissions import Permission, Role, may
+from webapp.access.permissions import Permission, Role
 
 _LOADERS = "identity_loaders"
 API_PATH = "/api"
@@ -44,9 +44,6 @@ class Identity:
             scopes=self.scopes,
             token_id=self.token_id,
         )
-
-    def may(self, permission: Permission) -> bool:
-        return (self.scopes is None or permission in self.scopes) and may(self.role, permission)
 
 
 def door_of_request() -> Door:

@@ -16,11 +16,26 @@ from webapp.errors import N_
 from webapp.web.language import gettext
 from webapp.web.messages import tell
 from webapp.web.pages import error_page
-from webapp.web.resend import Resend, capture_form, is_cross_site, is_same_site, open_form, page_before
+from webapp.web.resend import (
+    Resend,
+    capture_form,
+    is_cross_site,
+    is_same_site,
+    is_too_large,
+    open_form,
+    page_before,
+)
 
 ENDED = N_("Your session has ended. What you typed is kept: sign in, and you can send it again.")
 ENDED_EMPTY = N_("Your session has ended. Please sign in again.")
+ENDED_TOO_LARGE = N_(
+    "Your session has ended. What you sent is too long to be kept: sign in, and enter or paste it again."
+)
 TOO_OLD = N_("This page was open for too long, so nothing was done.")
+TOO_OLD_AND_LARGE = N_(
+    "This page was open for too long, so nothing was done. What you sent is too long to be kept:"
+    " enter or paste it again."
+)
 
 # The forms with something typed in them. Any other act is begun anew from its page: nobody should
 # confirm what he cannot read.
@@ -93,10 +108,22 @@ def _ask_to_sign_in(_error: SignInRequired) -> Response:
 
 def _sign_in_and_resend() -> Response:
     sealed = capture_form() if request.endpoint in _KEPT else ""
-    notice = gettext(ENDED if sealed else ENDED_EMPTY) if had_token() or sealed else None
     next_url = safe_path(page_before(), url_for("web.show_home"))
     form = SignInForm(formdata=None)
-    return show_sign_in(form, next_url=next_url, resend=sealed, notice=notice, status=401)
+    return show_sign_in(form, next_url=next_url, resend=sealed, notice=_tell_ended(sealed), status=401)
+
+
+def _tell_ended(sealed: str) -> str | None:
+    if sealed:
+        return gettext(ENDED)
+    if _is_lost():
+        return gettext(ENDED_TOO_LARGE)
+    return gettext(ENDED_EMPTY) if had_token() else None
+
+
+def _is_lost() -> bool:
+    """Whether there was something typed that would be kept, were it not so much."""
+    return request.endpoint in _KEPT and is_too_large()
 
 
 def _answer_old_token(_error: CSRFError) -> Response:
@@ -120,4 +147,5 @@ def _answer_old_token(_error: CSRFError) -> Response:
     if kept is not None:
         return show_resend(kept, 400)
     again = safe_path(page_before(), url_for("web.show_home"))
-    return error_page(400, text=gettext(TOO_OLD), action=(gettext("Open the page again"), again))
+    text = gettext(TOO_OLD_AND_LARGE if _is_lost() else TOO_OLD)
+    return error_page(400, text=text, action=(gettext("Open the page again"), again))

@@ -6,7 +6,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from webapp.batches.services import forget_lists
+    from webapp.batches.drafts import forget_lists
     from webapp.batches.views import blueprint
     from webapp.users.trash import on_purge
 

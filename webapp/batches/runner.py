@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.access.actor import Actor
 from webapp.batches.queries import get_batch
 from webapp.batches.rules import AT_ONCE
-from webapp.batches.services import run_step
+from webapp.batches.running import run_step
 from webapp.db.session import is_sqlite
 from webapp.errors import Conflict, DomainError
 from webapp.extensions import sqla

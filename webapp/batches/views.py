@@ -7,12 +7,14 @@ from typing import Any
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webapp.access.guards import requires
+from webapp.access.guards import requires, unattended
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
-from webapp.batches import queries, services
+from webapp.batches import drafts, queries, running
 from webapp.batches.forms import ActionForm, PasteForm, read_ids
+from webapp.batches.locks import refuse_foreign
 from webapp.batches.models import Batch
+from webapp.batches.preview import SAMPLE, examine
 from webapp.batches.queries import Resolution, is_interrupted
 from webapp.batches.rules import (
     AT_ONCE,
@@ -29,6 +31,7 @@ from webapp.batches.rules import (
     read_list,
 )
 from webapp.batches.runner import run_aside
+from webapp.batches.undoing import create_undo
 from webapp.batches.wording import BUTTONS, RESULTS, SOURCES, STATES, explain_action, name_action, tell_done
 from webapp.db import get_session
 from webapp.errors import Conflict, Invalid, Stale
@@ -74,7 +77,7 @@ def create_batch() -> Response:
     source = Source.TRASH if is_trash else Source.MATCHING if request.form.get("all") else Source.SELECTED
     try:
         user_ids = _chosen_ids(source)
-        batch = services.create_batch(
+        batch = drafts.create_batch(
             user_ids, source=source, action=request.form.get("action", ""), actor=current_actor()
         )
     except Invalid as error:
@@ -102,7 +105,7 @@ def paste_list() -> Response:
     if form.validate_on_submit():
         resolution = queries.resolve(read_list(form.text.data))
         try:
-            batch = services.create_batch(
+            batch = drafts.create_batch(
                 resolution.found, source=Source.PASTED, resolution=resolution, actor=current_actor()
             )
         except Invalid:
@@ -116,7 +119,7 @@ def paste_list() -> Response:
 @requires(Permission.HISTORY_READ)
 def show_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
-    services.refuse_foreign(batch, current_actor())
+    refuse_foreign(batch, current_actor())
     if batch.state == State.DRAFT.value:
         return _show_draft(batch)
     if batch.state == State.RUNNING.value:
@@ -124,6 +127,14 @@ def show_batch(batch_id: int) -> Response:
             render_template("batches/running.html", **_about(batch), is_interrupted=is_interrupted(batch))
         )
     return _show_results(batch)
+
+
+@blueprint.get("/<int:batch_id>/progress")
+@requires(Permission.HISTORY_READ)
+@unattended
+def show_progress(batch_id: int) -> Response:
+    """The same page, as its own script asks for it each second."""
+    return show_batch(batch_id)
 
 
 def _show_draft(
@@ -137,7 +148,7 @@ def _show_draft(
     asks_value = batch.action in WITH_VALUE
     preview = None
     if batch.action and batch.total and (batch.value or not asks_value) and not is_wrong:
-        preview = services.examine(batch, actor=actor)
+        preview = examine(batch, actor=actor)
     resolution = Resolution.from_json(batch.unresolved)
     page = render_template(
         "batches/draft.html",
@@ -162,7 +173,7 @@ def _show_draft(
 
 def _sample(batch: Batch) -> list[Person]:
     """Some of those who are chosen."""
-    ids = [row.user_id for row in queries.list_rows(batch.id, most=services.SAMPLE)]
+    ids = [row.user_id for row in queries.list_rows(batch.id, most=SAMPLE)]
     return list_trashed(ids) if batch.source == Source.TRASH.value else list_people(ids)
 
 
@@ -234,7 +245,7 @@ def choose_action(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     form = ActionForm()
     try:
-        services.choose_action(batch, action=form.action.data, value=form.value(), actor=current_actor())
+        drafts.choose_action(batch, action=form.action.data, value=form.value(), actor=current_actor())
     except Invalid as error:
         field = {"text": "note", "action": None}.get(error.field or "", error.field)
         form.show(Invalid(error.message, field=field, **error.params))
@@ -247,7 +258,7 @@ def choose_action(batch_id: int) -> Response:
 def choose_namesakes(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     try:
-        services.choose_namesakes(batch, user_ids=read_ids(request.form.getlist("id")), actor=current_actor())
+        drafts.choose_namesakes(batch, user_ids=read_ids(request.form.getlist("id")), actor=current_actor())
     except Invalid as error:
         tell(explain(error), level="bad")
     return _to(batch)
@@ -258,7 +269,7 @@ def choose_namesakes(batch_id: int) -> Response:
 def run_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     try:
-        is_through = services.run_batch(batch, seen=request.form.get("seen", ""), actor=current_actor())
+        is_through = running.run_batch(batch, seen=request.form.get("seen", ""), actor=current_actor())
     except (Stale, Invalid) as error:
         status = 409 if isinstance(error, Stale) else 422
         return _show_draft(queries.get_batch(batch_id), notice=explain(error), status=status)
@@ -288,7 +299,7 @@ def _run_aside(batch: Batch) -> None:
 def stop_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     try:
-        services.stop(batch, actor=current_actor())
+        running.stop(batch, actor=current_actor())
     except Conflict as error:
         tell(explain(error), level="bad")
     return _to(batch)
@@ -299,7 +310,7 @@ def stop_batch(batch_id: int) -> Response:
 def continue_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     try:
-        services.go_on(batch, actor=current_actor())
+        running.go_on(batch, actor=current_actor())
     except Conflict as error:
         tell(explain(error), level="bad")
     else:
@@ -314,11 +325,11 @@ def undo_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     actor = current_actor()
     try:
-        undo = services.create_undo(batch, actor=actor)
-        preview = services.examine(undo, actor=actor)
+        undo = create_undo(batch, actor=actor)
+        preview = examine(undo, actor=actor)
         if preview.left_out or preview.same:
             return _to(undo)
-        is_through = services.run_batch(undo, seen=preview.seen, actor=actor)
+        is_through = running.run_batch(undo, seen=preview.seen, actor=actor)
     except (Conflict, Stale) as error:
         tell(explain(error), level="bad")
         return _to(batch)

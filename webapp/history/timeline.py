@@ -59,13 +59,15 @@ class Line(NamedTuple):
     batch_id: int | None  # it was done together with others
 
 
-def make_lines(stories: Sequence[Story], actor: Actor) -> list[Line]:
-    """As ``actor`` sees them, who is offered to undo what his role lets him undo."""
+def make_lines(stories: Sequence[Story], actor: Actor, roles: Mapping[int, Role]) -> list[Line]:
+    """As ``actor`` sees them, who is offered to undo what he may undo of whom. ``roles`` are those that the
+    people have now; whoever is not among them is in the trash, or gone.
+    """
     undone = find_undone([story.id for story in stories])
-    return [_line(story, actor, is_undone=story.id in undone) for story in stories]
+    return [_line(story, actor, roles, is_undone=story.id in undone) for story in stories]
 
 
-def _line(story: Story, actor: Actor, *, is_undone: bool) -> Line:
+def _line(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: bool) -> Line:
     role = story.actor_role if story.actor_id is not None else None
     return Line(
         id=story.id,
@@ -83,7 +85,7 @@ def _line(story: Story, actor: Actor, *, is_undone: bool) -> Line:
         changes=[_change(*item) for item in story.changes.items()],
         undoes_id=story.undoes_id,
         is_undone=is_undone,
-        is_undoable=is_undoable(story) and not is_undone and actor.may(undo_permission(story)),
+        is_undoable=is_undoable(story) and not is_undone and _may_undo(story, actor, roles),
         batch_id=story.facts.get("batch"),
     )
 
@@ -111,6 +113,19 @@ def undo_permission(story: Story) -> Permission:
     if story.kind in {Kind.ACTIVATED, Kind.DEACTIVATED}:
         return Permission.USERS_SET_STATUS
     return Permission.USERS_SET_ROLE if "role" in story.changes else Permission.USERS_EDIT
+
+
+def _may_undo(story: Story, actor: Actor, roles: Mapping[int, Role]) -> bool:
+    if not actor.may(Permission.USERS_EDIT):  # what the page asks for
+        return False
+    if story.kind is Kind.DELETED:
+        return actor.may(undo_permission(story))
+    role = roles.get(story.subject_id or 0)
+    if role is None or not actor.may(undo_permission(story), on=role):
+        return False
+    if story.kind in {Kind.NOTE_ADDED, Kind.NOTE_EDITED} and story.facts.get("author_id") != actor.user_id:
+        return story.kind is Kind.NOTE_ADDED and actor.may(Permission.USERS_DELETE, on=role)
+    return True
 
 
 def _note(story: Story) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from urllib.parse import urlencode
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request, url_for
 
 from webapp.access.guards import requires
 from webapp.access.identity import current_actor, known_identity, page_actor
@@ -14,11 +13,17 @@ from webapp.db import get_session
 from webapp.history import queries, services
 from webapp.history.forms import HistoryFilterForm, page_request
 from webapp.history.rules import Kind
-from webapp.history.timeline import make_lines
-from webapp.listing.page import LAST, paginate
+from webapp.history.timeline import is_undoable, make_lines
+from webapp.listing.page import paginate
 
 blueprint = Blueprint("history", __name__, url_prefix="/history")
 SHOWN_OF_A_PERSON = 20
+RoleReader = Callable[[Collection[int]], Mapping[int, Role]]
+
+
+def know_roles(app: Flask, read: RoleReader) -> None:
+    """How the users' feature tells which roles people have now; whoever is none of the users is left out."""
+    app.extensions["roles"] = read
 
 
 @blueprint.get("/")
@@ -29,27 +34,19 @@ def list_history() -> Response:
         return _show(form, status=422)
     where = page_request(request.args.get("after"), request.args.get("before"))
     page = paginate(get_session(), queries.LISTING, form.selection(), where)
-    state = form.state()
+    stories = [queries.tell(row) for row in page.rows]
+    return _show(form, page=page, lines=make_lines(stories, current_actor(), _read_roles(stories)))
 
-    def url(**where: str | None) -> str:
-        return url_for("history.list_history") + "?" + urlencode({**state, **where})
 
-    return _show(
-        form,
-        page=page,
-        lines=make_lines([queries.tell(row) for row in page.rows], current_actor()),
-        first_url=url() if page.previous else None,
-        previous_url=url(before=page.previous) if page.previous else None,
-        next_url=url(after=page.next) if page.next else None,
-        last_url=url(before=LAST) if page.next else None,
-    )
+def _read_roles(stories: Sequence[queries.Story]) -> Mapping[int, Role]:
+    """Of those about whom something might be undone."""
+    ids = {story.subject_id for story in stories if story.subject_id is not None and is_undoable(story)}
+    read: RoleReader = current_app.extensions["roles"]
+    return read(ids) if ids else {}
 
 
 def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> Response:
-    can_undo = current_actor().may(Permission.USERS_EDIT)
-    page = render_template(
-        "history/list.html", **{"page": None, "lines": [], **context}, filters=form, can_undo=can_undo
-    )
+    page = render_template("history/list.html", **{"page": None, "lines": [], **context}, filters=form)
     return make_response(page, status)
 
 
@@ -57,9 +54,8 @@ def render_timeline(user_id: int, role: Role, stories: Sequence[queries.Story]) 
     """The latest of what was done to somebody; of one more than are shown it is known that there are more."""
     return render_template(
         "history/panel.html",
-        lines=make_lines(stories[:SHOWN_OF_A_PERSON], current_actor()),
+        lines=make_lines(stories[:SHOWN_OF_A_PERSON], current_actor(), {user_id: role}),
         all_url=url_for("history.list_history", user=user_id) if len(stories) > SHOWN_OF_A_PERSON else None,
-        can_undo=current_actor().may(Permission.USERS_EDIT, on=role),
     )
 
 

@@ -10,7 +10,8 @@ stretches of the order that the search's index knows (``webapp/listing/stretches
 are left out unread, and of one with few these are gathered.
 
 What a probe costs differs between the databases, so each has its own way to begin: see
-``webapp/listing/sqlite.py`` and ``webapp/listing/postgres.py``. All else is here.
+``webapp/listing/sqlite.py`` and ``webapp/listing/postgres.py``. All else is here; the SQL of the probes is in
+``probes.py``, that of the ways in ``walks.py`` and ``hits.py``.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from typing import Any, ClassVar
 from sqlalchemy import Executable, func, select
 from sqlalchemy.orm import Session
 
-from webapp.listing import statements
+from webapp.listing import hits, probes, walks
 from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.definition import Listing, Range, SearchIndex, Selection
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
-from webapp.listing.statements import Shape, parameters
+from webapp.listing.shape import Shape, parameters
 from webapp.listing.stretches import Stretch
 from webapp.listing.totals import read_totals
 from webapp.listing.types import AnyRow, AnySelect
@@ -87,7 +88,7 @@ class Finder(ABC):
             return []
         question = self._ask() if self.selection.words else Question()
         shape = replace(self._shape(None), trigrams=len(question.trigrams))
-        statement = statements.row_ids(self.listing, shape)
+        statement = hits.row_ids(self.listing, shape)
         return [int(row[0]) for row in self._run(statement, most=most, **question.parameters)]
 
     @cached_property
@@ -138,7 +139,7 @@ class Finder(ABC):
             number = self._count_range(most + 1)
         if number <= most:
             return self._run(
-                statements.gather(self.listing, self._shape(wanted)), edge=wanted.edge, offset=wanted.offset
+                hits.gather(self.listing, self._shape(wanted)), edge=wanted.edge, offset=wanted.offset
             )
         return self._descend(wanted, skim=LONGEST_SKIM)  # which reads the sort's index alone
 
@@ -147,22 +148,22 @@ class Finder(ABC):
     def _walk(self, wanted: Slice) -> Sequence[AnyRow]:
         shape, edge = self._shape(wanted), wanted.edge
         if wanted.offset:
-            skipped = self._run(statements.skip(self.listing, shape), offset=wanted.offset - 1)
+            skipped = self._run(walks.skip(self.listing, shape), offset=wanted.offset - 1)
             if not skipped:
                 return []
             edge = Edge(skipped[0].sort_key, skipped[0].id, None)
             shape = replace(shape, has_edge=True)
-        return self._run(statements.walk(self.listing, shape), edge=edge)
+        return self._run(walks.walk(self.listing, shape), edge=edge)
 
     def _walk_bounded(self, wanted: Slice, budget: int) -> Sequence[AnyRow]:
         """Fewer rows than wanted tell nothing: the hits may lie further on."""
-        statement = statements.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
+        statement = walks.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
 
     def _walk_months(self, wanted: Slice, months: range) -> Sequence[AnyRow]:
         shape = replace(self._shape(wanted), merged_months=len(months))
         numbers = {f"month_{place}": month for place, month in enumerate(months)}
-        statement = statements.walk_months(self.listing, shape)
+        statement = walks.walk_months(self.listing, shape)
         return self._run(statement, edge=wanted.edge, offset=wanted.offset, **numbers)
 
     def _descend(self, wanted: Slice, *, skim: int = 0) -> Sequence[AnyRow]:
@@ -193,7 +194,7 @@ class Finder(ABC):
         shape = replace(self._shape(wanted), words=0, has_edge=place is not None)
         if shape.range != shape.sort:
             shape = replace(shape, range=None)
-        rows = self._run(statements.first(self.listing, shape), edge=place)
+        rows = self._run(walks.first(self.listing, shape), edge=place)
         return rows[0].sort_key if rows else None
 
     def _look_around(self, key: Any, rest: Slice, finished: Any) -> tuple[Stretch, Sequence[AnyRow]]:
@@ -237,7 +238,7 @@ class Finder(ABC):
             has_low, has_end = stretch.low is not None, stretch.end is not None
             shape = replace(shape, has_stretch=True, has_stretch_low=has_low, has_stretch_end=has_end)
         rows = self._run(
-            statements.look(self.listing, shape),
+            hits.look(self.listing, shape),
             **question.parameters,
             most=most,
             edge=wanted.edge,
@@ -295,7 +296,7 @@ class Finder(ABC):
             return Count.capped(MOST_COUNTED + 1)
         question = self._ask()
         shape = replace(self._shape(None), trigrams=len(question.trigrams))
-        return Count.capped(self._count(statements.count_search(self.listing, shape), **question.parameters))
+        return Count.capped(self._count(probes.count_search(self.listing, shape), **question.parameters))
 
     @abstractmethod
     def _is_surely_many(self) -> bool:
@@ -304,7 +305,7 @@ class Finder(ABC):
     # --- sizes ---
 
     def _count_all(self) -> Count:
-        return Count.capped(self._count(statements.count_hits(self.listing, self.shape)))
+        return Count.capped(self._count(probes.count_hits(self.listing, self.shape)))
 
     def _count(self, statement: AnySelect, *, most: int | None = None, **values: Any) -> int:
         """What a counting statement counts, up to ``most`` or 10,001."""
@@ -318,7 +319,7 @@ class Finder(ABC):
     def _count_range(self, most: int) -> int:
         """The same, up to ``most``."""
         shape = replace(self.shape, words=0)
-        return self._count(statements.count_hits(self.listing, shape, is_ranged=True), most=most)
+        return self._count(probes.count_hits(self.listing, shape, is_ranged=True), most=most)
 
     @cached_property
     def _are_owned_few(self) -> bool:
@@ -326,7 +327,7 @@ class Finder(ABC):
         if not self.selection.owners:
             return False
         shape = replace(self.shape, words=0, segments=None, range=None)
-        return self._count(statements.count_hits(self.listing, shape)) <= MOST_COUNTED
+        return self._count(probes.count_hits(self.listing, shape)) <= MOST_COUNTED
 
     @cached_property
     def _totals(self) -> dict[str, int] | None:

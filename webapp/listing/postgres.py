@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
-from webapp.listing import statements
+from webapp.listing import probes
 from webapp.listing.asking import trigrams_of
 from webapp.listing.choosing import Finder, Slice
 from webapp.listing.counting import MOST_COUNTED
@@ -60,7 +60,7 @@ class PostgresFinder(Finder):
         if self._sample.fitting < FEWEST_SAMPLED or self._hits**2 < SCAN_BEATS_INDEX * self._table_rows:
             return False
         scanned = ALLOWANCE * MOST_COUNTED * self._table_rows // self._hits
-        statement = statements.count_in_scan(self.listing, self.shape)
+        statement = probes.count_in_scan(self.listing, self.shape)
         return self._count(statement, scanned=scanned) > MOST_COUNTED
 
     @cached_property
@@ -81,7 +81,7 @@ class PostgresFinder(Finder):
         trigrams = sorted({trigram for word in words for trigram in trigrams_of(word)[:share]})
         shape = replace(self.shape, trigrams=len(trigrams))
         (row,) = self._run(
-            statements.sample(self.listing, shape),
+            probes.sample(self.listing, shape),
             percent=min(100.0, max(0.001, 100 * SAMPLED_ROWS / max(self._table_rows, 1))),
             **{f"trigram_{number}": trigram for number, trigram in enumerate(trigrams)},
         )

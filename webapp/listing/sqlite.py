@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from webapp.listing import statements
+from webapp.listing import probes
 from webapp.listing.asking import Question, months_of, trigrams_of
 from webapp.listing.choosing import SHORTEST_WALK, Finder, Slice
 from webapp.listing.counting import MOST_COUNTED
@@ -59,7 +59,7 @@ class SQLiteFinder(Finder):
             return False
         patterns = tuple(map(pattern_of, self.selection.words))
         question = Question(trigrams=patterns, segments=self.shape.segments, months=months)
-        statement = statements.count_candidates(self.listing, self.shape)
+        statement = probes.count_candidates(self.listing, self.shape)
         return self._count(statement, **question.parameters) > MOST_COUNTED
 
     @property
@@ -72,5 +72,5 @@ class SQLiteFinder(Finder):
         asked = sorted({trigram for word in self.selection.words for trigram in trigrams_of(word)})
         if len(asked) <= 1:
             return dict.fromkeys(asked, 0)
-        rows = self._run(statements.trigram_sizes(self.listing), trigrams=json.dumps(asked))
+        rows = self._run(probes.trigram_sizes(self.listing), trigrams=json.dumps(asked))
         return {row.trigram: row.pages * ROWS_OF_A_PAGE for row in rows}

@@ -9,12 +9,12 @@ from webapp.access.guards import requires
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.errors import Conflict, Invalid, Stale
-from webapp.history.queries import find_own
 from webapp.notes import queries, services
 from webapp.notes.forms import NoteForm
 from webapp.notes.models import Note
 from webapp.users.models import User
 from webapp.users.queries import get_user
+from webapp.users.undo_views import undo_url
 from webapp.web.language import gettext
 from webapp.web.messages import tell
 
@@ -70,8 +70,7 @@ def delete_note(note_id: int) -> Response:
 
 
 def _done(user: User, text: str) -> Response:
-    entry_id = find_own(user.id, current_actor())
-    tell(text, undo_url=url_for("users.undo_change", entry_id=entry_id) if entry_id else None)
+    tell(text, undo_url=undo_url(user.id))
     return redirect(url_for("users.show_user", user_id=user.id), 303)
 
 

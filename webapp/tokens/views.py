@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -16,7 +15,7 @@ from webapp.access.permissions import Permission, may_sign_in
 from webapp.db import get_session
 from webapp.errors import Conflict, Invalid
 from webapp.extensions import utc_now
-from webapp.listing.page import LAST, PageRequest, paginate
+from webapp.listing.page import PageRequest, paginate
 from webapp.listing.types import AnyRow
 from webapp.tokens import queries, services
 from webapp.tokens.forms import TokenFilterForm, TokenForm
@@ -81,22 +80,8 @@ def list_all_tokens() -> Response:
     after, before = request.args.get("after"), request.args.get("before")
     where = PageRequest(sort="-created_at", size=PAGE_SIZE, after=after, before=before)
     page = paginate(get_session(), queries.LISTING, form.selection(), where)
-    state = form.state()
-
-    def url(**where: str | None) -> str:
-        return url_for("tokens.list_all_tokens") + "?" + urlencode({**state, **where})
-
     return make_response(
-        render_template(
-            "tokens/all.html",
-            filters=form,
-            page=page,
-            tokens=_describe(page.rows),
-            first_url=url() if page.previous else None,
-            previous_url=url(before=page.previous) if page.previous else None,
-            next_url=url(after=page.next) if page.next else None,
-            last_url=url(before=LAST) if page.next else None,
-        )
+        render_template("tokens/all.html", filters=form, page=page, tokens=_describe(page.rows))
     )
 
 

@@ -6,8 +6,10 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from webapp.users import presence_views, trash_views, views
+    from webapp.history.views import know_roles
+    from webapp.users import export_views, presence_views, trash_views, undo_views, views
+    from webapp.users.queries import find_roles
 
-    app.register_blueprint(views.blueprint)
-    app.register_blueprint(trash_views.blueprint)
-    app.register_blueprint(presence_views.blueprint)
+    know_roles(app, find_roles)
+    for pages in (views, export_views, undo_views, trash_views, presence_views):
+        app.register_blueprint(pages.blueprint)

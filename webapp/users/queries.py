@@ -128,6 +128,12 @@ def list_people(user_ids: Collection[int], *, is_locking: bool = False) -> list[
     return [Person(*row) for row in get_session().execute(statement)]
 
 
+def find_roles(user_ids: Collection[int]) -> dict[int, Role]:
+    """Of those of them that there are."""
+    statement = select(_users.id, _users.role).where(_users.id.in_(user_ids))
+    return {row.id: row.role for row in get_session().execute(statement)}
+
+
 def list_trashed(user_ids: Collection[int], *, is_locking: bool = False) -> list[Person]:
     """The same of the trash."""
     columns = (_trash.user_id, _trash.full_name, _trash.email, _trash.role)

@@ -19,6 +19,12 @@ from webapp.users.queries import Person, find_user, get_user, lock_administrator
 Undoer = Callable[[Story, Actor], None]
 _undoers: dict[Kind, Undoer] = {}
 EDITABLE = frozenset({"full_name", "email", "role"})
+TOUCHING_ADMINISTRATORS = frozenset({Kind.CREATED, Kind.RESTORED, Kind.ACTIVATED})
+
+CANNOT = N_("This cannot be undone.")
+UNDONE = N_("This change was undone already.")
+NOT_IN_TRASH_NOW = N_("This user is not in the trash any more.")
+CHANGED_SINCE = N_("This user was changed since. Delete the user instead.")
 
 
 def add_undoer(kind: Kind, undoer: Undoer) -> None:
@@ -54,13 +60,6 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
         lock_administrators()  # before the user, as everywhere
     services.lock_user(user)
     return _undo(story, user, actor)
-
-
-TOUCHING_ADMINISTRATORS = frozenset({Kind.CREATED, Kind.RESTORED, Kind.ACTIVATED})
-CANNOT = N_("This cannot be undone.")
-UNDONE = N_("This change was undone already.")
-NOT_IN_TRASH_NOW = N_("This user is not in the trash any more.")
-CHANGED_SINCE = N_("This user was changed since. Delete the user instead.")
 
 
 def _undo(story: Story, user: User, actor: Actor) -> User | None:

@@ -1,4 +1,4 @@
-"""The users' pages."""
+"""The users' pages: the list, a person, and the form."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
 from webapp.db.diagnosis import TOO_SLOW, diagnose
 from webapp.errors import Conflict, Invalid, Stale
-from webapp.extensions import utc_now
-from webapp.history.queries import find_own, get_story, list_stories, list_stories_since
+from webapp.history.queries import list_stories, list_stories_since
 from webapp.history.rules import FIELD_LABELS
 from webapp.history.timeline import explain_fields
 from webapp.history.views import SHOWN_OF_A_PERSON, render_timeline
 from webapp.listing.page import paginate
-from webapp.users import export, queries, services, trash, undoing
+from webapp.users import queries, services, trash
 from webapp.users.comparison import FIELDS, Comparison, choose
 from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
 from webapp.users.models import User
 from webapp.users.presence import ASKED_EVERY_SECONDS, OPENED_LASTS, find_presence, note_left, note_open
 from webapp.users.table import build_heads, build_table
+from webapp.users.undo_views import undo_url
 from webapp.users.urls import (
     LONGEST_BACK,
     after_save,
@@ -38,11 +38,9 @@ from webapp.users.urls import (
     list_url,
     show_url,
 )
-from webapp.web.csv import stream_csv
-from webapp.web.language import explain, gettext
+from webapp.web.language import gettext
 from webapp.web.messages import tell
 from webapp.web.panels import collect_panels
-from webapp.web.times import current_zone
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
@@ -52,7 +50,7 @@ blueprint = Blueprint("users", __name__, url_prefix="/users")
 def list_users() -> Response:
     form = UserFilterForm(request.args)
     if not form.validate():
-        return _show_list(form, empty="bad_filters", status=422)
+        return show_list(form, empty="bad_filters", status=422)
     selection = form.selection()
     started = perf_counter()
     try:
@@ -60,7 +58,7 @@ def list_users() -> Response:
     except DBAPIError as error:
         if diagnose(error) is not TOO_SLOW:
             raise
-        return _show_list(form, empty="too_slow", status=503)
+        return show_list(form, empty="too_slow", status=503)
     took_ms = round((perf_counter() - started) * 1000)
     here = request.query_string.decode("ascii", "replace")[:LONGEST_BACK]
     table = build_table(page, form, words=selection.words, here=here, took_ms=took_ms)
@@ -76,29 +74,10 @@ def list_users() -> Response:
             notice = gettext("In a list that is not counted to its end one jumps no further than row 10,000.")
     elif not page.rows:
         empty = "no_match" if form.is_filtering else "no_users"
-    return _show_list(form, page=table, notice=notice, empty=empty, here=here)
+    return show_list(form, page=table, notice=notice, empty=empty, here=here)
 
 
-@blueprint.post("/export")
-@requires(Permission.USERS_EXPORT)
-def export_users() -> Response:
-    """All that the list would show, as a file."""
-    form = UserFilterForm(request.form)
-    if not form.validate():
-        return _show_list(form, empty="bad_filters", status=422)
-    selection, actor = form.selection(), current_actor()
-    filters = {name: value for name, value in form.state().items() if name != "page_size"}
-    if selection.range is not None:  # its days are those of a zone
-        filters["time_zone"] = current_zone().key
-    return stream_csv(
-        f"users-{utc_now():%Y-%m-%d}",
-        export.HEAD,
-        export.read_users(selection, sort=form.sort.data),
-        begin=lambda: export.note_export(selection, filters=filters, actor=actor),
-    )
-
-
-def _show_list(form: UserFilterForm, *, status: int = 200, **context: Any) -> Response:
+def show_list(form: UserFilterForm, *, status: int = 200, **context: Any) -> Response:
     state = {name: value for name, value in form.state().items() if name in {"sort", "page_size"}}
     page = render_template(
         "users/list.html",
@@ -232,12 +211,6 @@ def _tell_saved(user: User, *, changed: bool, seen: int) -> None:
     tell(text, undo_url=undo_url(user.id))
 
 
-def undo_url(user_id: int) -> str | None:
-    """Where the change is undone that this request has just made of somebody."""
-    entry_id = find_own(user_id, current_actor())
-    return url_for("users.undo_change", entry_id=entry_id) if entry_id else None
-
-
 def _show_form(
     form: UserForm,
     user: User | None,
@@ -320,27 +293,3 @@ def delete_user(user_id: int) -> Response:
         "users/delete.html", user=user, goes=goes, form=form, cancel_url=show_url(user, back), back=back
     )
     return make_response(page, status)
-
-
-@blueprint.post("/changes/<int:entry_id>/undo")
-@requires(Permission.USERS_EDIT)
-def undo_change(entry_id: int) -> Response:
-    try:
-        user = undoing.undo_change(entry_id, actor=current_actor())
-    except (Conflict, Invalid, Stale) as error:
-        tell(explain(error), level="bad")
-        story = get_story(entry_id)
-        if story.subject_id is not None and queries.find_user(story.subject_id) is not None:
-            return redirect(url_for("users.show_user", user_id=story.subject_id), 303)
-        return redirect(_trash_or_history(), 303)
-    if user is None:
-        tell(gettext("Undone: the user is in the trash."))
-        return redirect(_trash_or_history(), 303)
-    tell(gettext("Undone: %(name)s is as before.", name=user.display_name), undo_url=undo_url(user.id))
-    return redirect(show_url(user, back_to()), 303)
-
-
-def _trash_or_history() -> str:
-    """Where somebody is found who is no user now."""
-    may_restore = current_actor().may(Permission.USERS_DELETE)
-    return url_for("trash.list_trash" if may_restore else "history.list_history")

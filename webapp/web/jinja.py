@@ -61,7 +61,7 @@ def _role_label(role: Role) -> str:
 
 def _can(permission: str) -> bool:
     identity = known_identity()
-    return identity is not None and identity.may(Permission(permission))
+    return identity is not None and identity.actor.may(Permission(permission))
 
 
 def _name_the_request() -> dict[str, Any]:

@@ -118,7 +118,7 @@ def error_page(
     identity = known_identity()
     if action is None:
         action = (gettext("Go to the start page"), "/")
-        if identity is not None and identity.may(Permission.USERS_READ):
+        if identity is not None and identity.actor.may(Permission.USERS_READ):
             action = (gettext("Search the users"), url_for("users.list_users"))
     page = render_template(
         "errors/error.html",

@@ -33,15 +33,23 @@ def capture_form() -> str:
     """The present request's form, sealed; empty when there is nothing that may be offered again."""
     if request.method != "POST" or is_cross_site() or request.endpoint is None:
         return ""
-    fields = [
+    if is_too_large():
+        return ""
+    browser = session.setdefault(BROWSER, secrets.token_urlsafe())
+    return _serializer().dumps([browser, request.endpoint, request.full_path.rstrip("?"), _typed()])
+
+
+def is_too_large() -> bool:
+    """Whether the present request's form is more than a page to sign in carries."""
+    return sum(len(name.encode()) + len(value.encode()) for name, value in _typed()) > LARGEST_BYTES
+
+
+def _typed() -> list[tuple[str, str]]:
+    return [
         (name, value)
         for name, value in request.form.items(multi=True)
         if name not in _NEVER_KEPT and "password" not in name
     ]
-    if sum(len(name.encode()) + len(value.encode()) for name, value in fields) > LARGEST_BYTES:
-        return ""
-    browser = session.setdefault(BROWSER, secrets.token_urlsafe())
-    return _serializer().dumps([browser, request.endpoint, request.full_path.rstrip("?"), fields])
 
 
 def open_form(sealed: str) -> Resend | None:

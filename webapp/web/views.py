@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from webapp.access.guards import requires
-from webapp.access.identity import current_identity
+from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 
 blueprint = Blueprint("web", __name__)
@@ -15,7 +15,7 @@ blueprint = Blueprint("web", __name__)
 @blueprint.get("/")
 @requires(Permission.OWN_ACCOUNT)
 def show_home() -> Response:
-    able = current_identity().may(Permission.USERS_READ)
+    able = current_actor().may(Permission.USERS_READ)
     return redirect(url_for("users.list_users" if able else "auth.edit_profile"))
 
 

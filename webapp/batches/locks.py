@@ -1,0 +1,56 @@
+"""A batch kept from others while it is changed, and who may take a hand in it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from sqlalchemy.exc import InvalidRequestError
+
+from webapp.access.actor import Actor
+from webapp.access.permissions import Permission
+from webapp.batches.models import Batch
+from webapp.batches.queries import NO_SUCH_BATCH, find_undoing
+from webapp.batches.rules import State, permission_for
+from webapp.db import get_session
+from webapp.errors import N_, Conflict, Forbidden, NotFound
+
+
+def lock(batch: Batch) -> Batch:
+    """Read it anew, and keep it from others until the transaction ends. Raises NotFound when it is gone."""
+    return renew(batch, is_locking=True)
+
+
+def renew(batch: Batch, *, is_locking: bool = False) -> Batch:
+    try:
+        get_session().refresh(batch, with_for_update=is_locking or None)
+    except InvalidRequestError:
+        raise NotFound(NO_SUCH_BATCH) from None
+    return batch
+
+
+def lock_undoing(batch: Batch) -> Batch | None:
+    """The batch that undoes this one, which is locked already: the undone one comes first, always."""
+    undo = find_undoing(batch.id)
+    with suppress(NotFound):
+        return lock(undo) if undo else None
+    return None
+
+
+def lock_draft(batch: Batch, actor: Actor) -> None:
+    """Raises Conflict when it was run already, also by another tab in this moment."""
+    lock(batch)
+    actor.require(Permission.USERS_EDIT)
+    refuse_foreign(batch, actor)
+    if batch.state != State.DRAFT.value:
+        raise Conflict(N_("This was run already."))
+
+
+def refuse_foreign(batch: Batch, actor: Actor) -> None:
+    """What somebody is still choosing is nobody else's."""
+    if batch.state == State.DRAFT.value and batch.creator_id != actor.user_id:
+        raise Forbidden(N_("Somebody else is still preparing this."))
+
+
+def require_hand(batch: Batch, actor: Actor) -> None:
+    """What the action asks of whoever takes a hand in it."""
+    actor.require(permission_for(batch.action, batch.value) if batch.action else Permission.USERS_EDIT)
