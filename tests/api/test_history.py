@@ -226,7 +226,7 @@ def test_no_entry_is_undoable_to_a_token_that_the_call_refuses(
     assert administrator.change("DELETE", f"{USERS}/{user.id}").status_code == 200
     entry_id = newest_entry(app)
     assert administrator.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is True
-    scopes = {Permission.USERS_DELETE, Permission.HISTORY_READ}
+    scopes = {Permission.USERS_DELETE, Permission.USERS_READ, Permission.HISTORY_READ}
     deleter = Program(app, make_user(role=Role.ADMINISTRATOR), scopes)
     assert deleter.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is False
     assert deleter.post(f"{HISTORY}/{entry_id}/undo", None).status_code == 403

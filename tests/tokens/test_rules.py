@@ -87,7 +87,8 @@ def test_scopes_are_offered_as_far_as_the_role_goes(role: Role) -> None:
     assert set(offered) == PERMISSIONS[role] & set(rules.SCOPES)
     for scope in rules.SCOPES:
         if scope in offered:
-            assert rules.clean_scopes([scope.value], role=role) == {scope}
+            granted = {scope, rules.reading_of(scope)}
+            assert rules.clean_scopes([it.value for it in granted], role=role) == granted
         else:
             with pytest.raises(Invalid) as refused:
                 rules.clean_scopes([scope.value], role=role)
@@ -98,6 +99,20 @@ def test_scopes_are_offered_as_far_as_the_role_goes(role: Role) -> None:
 def test_scopes_that_are_none_are_refused(wrong: list[str]) -> None:
     with pytest.raises(Invalid):
         rules.clean_scopes(wrong, role=Role.ADMINISTRATOR)
+
+
+@pytest.mark.parametrize("scope", [scope for scope in rules.SCOPES if scope not in rules.READING])
+def test_a_scope_that_changes_something_needs_the_one_that_reads_it(scope: Permission) -> None:
+    """Else what is changed in no way would be read by that."""
+    others = rules.READING - {rules.reading_of(scope)}
+    with pytest.raises(Invalid, match=rf"\({rules.reading_of(scope)}\)") as refused:
+        rules.clean_scopes([scope.value, *others], role=Role.ADMINISTRATOR)
+    assert refused.value.field == "scopes"
+
+
+@pytest.mark.parametrize("scope", sorted(rules.READING))
+def test_a_scope_that_reads_needs_no_other(scope: Permission) -> None:
+    assert rules.clean_scopes([scope.value], role=Role.AUDITOR) == {scope}
 
 
 @pytest.mark.parametrize(

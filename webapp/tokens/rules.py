@@ -104,7 +104,7 @@ def clean_name(value: str) -> str:
 
 
 def clean_scopes(values: Iterable[str], *, role: Role) -> frozenset[Permission]:
-    """Those that exist and that ``role`` has."""
+    """Those that exist and that ``role`` has; one that changes something only with the one that reads it."""
     wanted = set(values)
     offered = scopes_of(role)
     if not wanted:
@@ -115,7 +115,20 @@ def clean_scopes(values: Iterable[str], *, role: Role) -> frozenset[Permission]:
         raise Invalid(
             N_("A token can do no more than its owner’s role. Choose fewer scopes."), field="scopes"
         )
-    return frozenset(Permission(value) for value in wanted)
+    scopes = frozenset(map(Permission, wanted))
+    if lacking := sorted({reading_of(scope) for scope in scopes} - scopes):
+        raise Invalid(
+            N_("What is changed is shown in the answer. Choose this, too: %(labels)s (%(scopes)s)."),
+            field="scopes",
+            labels=tuple(SCOPES[scope] for scope in lacking),
+            scopes=", ".join(lacking),
+        )
+    return scopes
+
+
+def reading_of(scope: Permission) -> Permission:
+    """The scope that reads what this one is about."""
+    return Permission(f"{scope.partition('.')[0]}.read")
 
 
 def scopes_of(role: Role) -> tuple[Permission, ...]:
