@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus import TEXTS
+from tests.users.test_rules import BLANK
 from webapp.access.permissions import PERMISSIONS, Permission, Role
 from webapp.api.views import all_calls
 from webapp.errors import Invalid
@@ -75,7 +76,7 @@ def test_a_name_is_cleaned() -> None:
     assert rules.clean_name("  Nightly \t report ") == "Nightly report"
     assert rules.clean_name("e\N{COMBINING ACUTE ACCENT}") == "é"
     assert rules.clean_name("x" * 60) == "x" * 60
-    for wrong in ("", "  ", "a\0b", "x" * 61, "a\N{RIGHT-TO-LEFT OVERRIDE}b"):
+    for wrong in ("", "  ", "a\0b", "x" * 61, "a\N{RIGHT-TO-LEFT OVERRIDE}b", *BLANK.values()):
         with pytest.raises(Invalid) as refused:
             rules.clean_name(wrong)
         assert refused.value.field == "name"

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from webapp.access.permissions import Permission, Role, may
 from webapp.errors import N_, Invalid
+from webapp.users.rules import is_blank
 
 LONGEST_NAME = 60
 LONGEST_RANGE = 64
@@ -94,7 +95,7 @@ def read_bearer(header: str) -> str | None:
 def clean_name(value: str) -> str:
     """NFC, white space collapsed."""
     text = " ".join(unicodedata.normalize("NFC", value).split())
-    if not text or not text.isprintable():
+    if is_blank(text) or not text.isprintable():
         raise Invalid(
             N_("Enter a name in printable characters, such as what the token is for."), field="name"
         )
