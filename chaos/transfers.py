@@ -37,6 +37,7 @@ MADE, BUSY, REFUSED = 201, frozenset({429, 503}), 409
 MOST_TIMES = 200
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 60
+SCOPES = (Permission.CREDITS_MOVE, Permission.CREDITS_READ)
 PASSWORD = "orchard lantern velvet"
 
 
@@ -119,7 +120,7 @@ def _make_people(app: Flask) -> tuple[list[int], str]:
             order = order_grant(to_user_id=user_id, amount_cents=FIRST_CENTS, reason="To begin with")
             move(order, actor=actor)
         sender = create_user(email="sender@example.org", role=Role.SUPPORT, password=PASSWORD, actor=actor)
-        token, _ = create_token(sender, name="Chaos", scopes=[Permission.CREDITS_MOVE], days=1, actor=actor)
+        token, _ = create_token(sender, name="Chaos", scopes=SCOPES, days=1, actor=actor)
     return ids, token
 
 

@@ -55,6 +55,7 @@ TEXTS: dict[str, str] = {
     "format string": "%(x)s %s %n {0.__class__} {}",
     "emoji": "👩\u200d👩\u200d👧",
     "joiner only": "\u200d",
+    "filler and zero-width space only": "\u3164 \u200b",
     "right-to-left override": "a\u202eb",
     "right-to-left text": "شارلوت",
     "composed": "René",

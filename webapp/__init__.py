@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def configure(app: Flask, settings: Settings) -> None:
     app.extensions["settings"] = settings
+    app.url_map.merge_slashes = False  # a program would be redirected: to it an address has one spelling
     app.config.update(
         SECRET_KEY=settings.secret_key,
         TRUSTED_HOSTS=list(settings.trusted_hosts),

@@ -50,7 +50,7 @@ def balances(app: Flask, *users: User) -> list[int]:
 
 
 def test_a_transfer_is_that_of_the_contract(app: Flask, with_token: WithToken, ann: User, bob: User) -> None:
-    program = with_token("support", {Permission.CREDITS_MOVE})
+    program = with_token("support", {Permission.CREDITS_MOVE, Permission.CREDITS_READ})
     answer = send(program, ann.id, bob.id, 7.5, reason="Lunch")
     assert answer.status_code == 201
     shown = answer.json
@@ -181,7 +181,7 @@ def test_a_key_of_a_refused_transfer_may_be_used_again(
 def test_credits_are_granted_and_withdrawn(
     app: Flask, with_token: WithToken, ann: User, path: str, left: int
 ) -> None:
-    program = with_token(scopes={Permission.CREDITS_ISSUE})
+    program = with_token(scopes={Permission.CREDITS_ISSUE, Permission.CREDITS_READ})
     address = f"/api/v1/users/{ann.id}/credits/{path}"
     body = {"amount": "1.50", "reason": "Why"}
     answers = [program.ask("POST", address, body, headers={"Idempotency-Key": "k"}) for _ in range(2)]

@@ -71,6 +71,22 @@ def test_the_history_tells_no_more_than_the_other_scopes_of_a_token_allow(
     assert "Name" not in text
 
 
+def test_who_may_not_read_names_finds_nothing_by_them(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    program, user = with_token(), make_user(full_name="Old Name")
+    rename(program, user.id, "Zoé")
+    auditor = make_user(role=Role.AUDITOR)
+    reader = Program(app, auditor, {Permission.HISTORY_READ})
+    for words in ("zoe", "nobody", "z", "administrator"):
+        answer = reader.get(f"{HISTORY}?query={words}")
+        assert (answer.status_code, "users.read" in answer.json["detail"]) == (403, True)
+        assert 'scope="users.read"' in answer.headers["WWW-Authenticate"]
+    assert reader.get(f"{HISTORY}?query=&kind=edited").json["total"] == 1
+    knowing = Program(app, auditor, {Permission.HISTORY_READ, Permission.USERS_READ})
+    assert knowing.get(f"{HISTORY}?query=zoe").json["total"] == 1
+
+
 def test_amounts_are_told_as_the_calls_about_credits_write_them(
     with_token: WithToken, make_user: MakeUser
 ) -> None:
@@ -226,7 +242,7 @@ def test_no_entry_is_undoable_to_a_token_that_the_call_refuses(
     assert administrator.change("DELETE", f"{USERS}/{user.id}").status_code == 200
     entry_id = newest_entry(app)
     assert administrator.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is True
-    scopes = {Permission.USERS_DELETE, Permission.HISTORY_READ}
+    scopes = {Permission.USERS_DELETE, Permission.USERS_READ, Permission.HISTORY_READ}
     deleter = Program(app, make_user(role=Role.ADMINISTRATOR), scopes)
     assert deleter.get(f"{HISTORY}/{entry_id}").json["is_undoable"] is False
     assert deleter.post(f"{HISTORY}/{entry_id}/undo", None).status_code == 403

@@ -86,6 +86,24 @@ def test_a_link_of_another_sort_is_refused(with_token: WithToken, make_user: Mak
     assert (answer.status_code, list(errors_of(answer))) == (422, ["after"])
 
 
+@pytest.mark.parametrize("lists", [("history", "ledger"), ("ledger", "history")])
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_a_cursor_of_another_list_is_refused(
+    with_token: WithToken, make_user: MakeUser, lists: tuple[str, str], place: str
+) -> None:
+    """Both are sorted by the time."""
+    program, user = with_token(), make_user()
+    grants = f"{USERS}/{user.id}/credits/grants"
+    for _ in range(2):
+        assert program.post(grants, {"amount": 1, "reason": "A present"}).status_code == 201
+    paths = {"history": "/api/v1/history", "ledger": f"{USERS}/{user.id}/credits/ledger"}
+    one, other = (paths[name] for name in lists)
+    link = links_of(program.get(f"{one}?page_size=1").headers["Link"])["next"]
+    assert program.get(link).status_code == 200
+    answer = program.get(link.replace(one, other).replace("after=", f"{place}="))
+    assert (answer.status_code, list(errors_of(answer))) == (422, [place])
+
+
 def test_an_empty_cursor_is_refused_in_words_that_are_right_for_one(with_token: WithToken) -> None:
     answer = with_token().get(f"{USERS}?after=")
     assert errors_of(answer) == {"after": "This text is too short: its least length is 1."}

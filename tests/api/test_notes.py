@@ -92,7 +92,7 @@ def test_on_somebody_who_works_here_support_leaves_no_note(
     assert read_tables(app)["notes"] == before
 
 
-@pytest.mark.parametrize("text", ["", " \n", "x" * 5_001, "a\u0007b"])
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "\u3164", "x" * 5_001, "a\u0007b"])
 def test_a_text_that_is_none_is_refused_at_its_field(
     app: Flask, with_token: WithToken, user: User, text: str
 ) -> None:

@@ -67,7 +67,11 @@ def test_elsewhere_a_failure_stays_a_page(failing_app: Flask, path: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1", "/api/v1/", "/api/nowhere", "/api/v1/users/", "/api/v2/users", "/api/v1/users/x"]
+    "path",
+    [
+        *("/api/v1", "/api/v1/", "/api/nowhere", "/api/v1/users/", "/api/v2/users", "/api/v1/users/x"),
+        *("/api//v1/users", "/api/v1//users", "/api/v1/users//1", "/api//", "/api///openapi.json"),
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_address_that_does_not_exist(with_token: WithToken, method: str, path: str) -> None:

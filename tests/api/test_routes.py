@@ -22,7 +22,7 @@ from webapp.credits.rules import order_grant
 from webapp.credits.services import move
 from webapp.db import get_session
 from webapp.notes.models import Note
-from webapp.tokens.rules import SCOPES, scopes_of
+from webapp.tokens.rules import SCOPES, reading_of, scopes_of
 from webapp.users.models import User
 from webapp.users.queries import get_user
 from webapp.users.services import update_user
@@ -202,6 +202,11 @@ def ask(program: Program, route: Route, row: User, **options: Any) -> int:
     return answer.status_code
 
 
+def scopes_without(permission: Permission, role: Role) -> set[Permission]:
+    """All that somebody can give to a token, but for that one and those that need it."""
+    return {it for it in scopes_of(role) if permission not in {it, reading_of(it)}}
+
+
 def read_everything(app: Flask) -> object:
     """But when a token was last used, and refusals in the history."""
     return {name: rows for name, rows in read_tables(app).items() if name != "tokens"}
@@ -273,7 +278,7 @@ def test_a_token_with_the_scope_lets_in_whom_the_role_does(
     with_token: WithToken, row: User, route: Route, role: Role
 ) -> None:
     allowed = may(role, route.permission)
-    scopes = {route.permission} if allowed else scopes_of(role)
+    scopes = {route.permission, reading_of(route.permission)} if allowed else scopes_of(role)
     assert ask(with_token(role, scopes), route, row) == (route.status if allowed else 403)
 
 
@@ -282,7 +287,7 @@ def test_a_token_with_the_scope_lets_in_whom_the_role_does(
 def test_a_token_without_the_scope_lets_in_nobody(
     app: Flask, with_token: WithToken, row: User, route: Route, role: Role
 ) -> None:
-    program = with_token(role, set(scopes_of(role)) - {route.permission})
+    program = with_token(role, scopes_without(route.permission, role))
     before = read_everything(app)
     assert ask(program, route, row) == 403
     assert read_everything(app) == before
@@ -304,17 +309,56 @@ def test_the_row_s_role_decides_as_well(
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Bearer x", "Basic YTpi", "Bearer dossier_" + "0" * 49, "\u00e9", "Bearer a b"],
+    ["Bearer", "Bearer ", "bearer x", "Bearer dossier_" + "0" * 49, "Bearer a b"],
 )
 def test_what_is_no_token_opens_nothing(app: Flask, row: User, header: str) -> None:
-    program = Program(app)
-    answer = program.get("/api/v1/users", headers={"Authorization": header})
+    answer = Program(app).get("/api/v1/users", headers={"Authorization": header})
     assert answer.status_code == 401
-    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Dossier", error="invalid_token"'
 
 
-def test_who_sends_none_is_not_told_of_an_error(app: Flask) -> None:
-    assert Program(app).get("/api/v1/users").headers["WWW-Authenticate"] == 'Bearer realm="Dossier"'
+@pytest.mark.parametrize("header", [None, "", "Basic YTpi", "Bearers x", "\u00e9"])
+def test_who_sends_none_is_not_told_of_an_error(app: Flask, header: str | None) -> None:
+    """RFC 6750, 3.1."""
+    answer = Program(app).get("/api/v1/users", headers={"Authorization": header} if header else {})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Dossier"'
+
+
+@on_sqlite
+@each_route
+def test_the_scope_that_is_lacking_is_named_for_programs(
+    with_token: WithToken, row: User, route: Route
+) -> None:
+    program = with_token(scopes=scopes_without(route.permission, Role.ADMINISTRATOR))
+    answer = program.change(route.method, address(route.path, row.id), route.body)
+    assert answer.status_code == 403
+    assert answer.headers["WWW-Authenticate"] == (
+        f'Bearer realm="Dossier", error="insufficient_scope", scope="{route.permission}"'
+    )
+
+
+def test_what_another_token_could_not_do_either_is_no_matter_of_scopes(
+    with_token: WithToken, make_user: MakeUser
+) -> None:
+    colleague = make_user(role=Role.SUPPORT)
+    answer = with_token("support").change("PATCH", f"/api/v1/users/{colleague.id}", {"full_name": "New"})
+    assert answer.status_code == 403
+    assert "WWW-Authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml;q=1", "application/json;q=0", "*/*;q=0"])
+def test_whatever_is_accepted_the_answer_is_json(with_token: WithToken, row: User, accept: str) -> None:
+    """As RFC 9110, 12.5.1 allows, and docs/api.md says."""
+    program = with_token()
+    for path, content_type in (("/users/1", "application/json"), ("/nothing", CONTENT_TYPE)):
+        answer = program.get(f"/api/v1{path}", headers={"Accept": accept})
+        assert answer.content_type == content_type
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/"])
+def test_the_page_is_found_with_and_without_a_slash(app: Flask, path: str) -> None:
+    assert Program(app).get(path).status_code == 200
 
 
 def test_a_token_in_the_address_is_refused(with_token: WithToken) -> None:

@@ -359,7 +359,7 @@ def test_a_scope_that_is_lacking_is_lacking_for_the_whole_change(
     with_token: WithToken, make_user: MakeUser, lacking: Permission, body: object
 ) -> None:
     scopes = {Permission.USERS_EDIT, Permission.USERS_SET_STATUS, Permission.USERS_SET_ROLE} - {lacking}
-    program, user = with_token(scopes=scopes), make_user()
+    program, user = with_token(scopes={Permission.USERS_READ, *scopes}), make_user()
     assert_refused(program, "PATCH", f"{USERS}/{user.id}", body, 403, headers={"If-Match": "*"})
 
 

@@ -139,6 +139,18 @@ def test_on_postgres_the_server_is_asked_too(build: Build, postgres_url: str) ->
     assert "SQLite" not in result.output
 
 
+def test_credits_that_do_not_agree_are_serious(build: Build) -> None:
+    app = build()
+    assert run(app, "credits", "grant", "ann@example.org", "5", "--reason", "A present").exit_code == 0
+    assert run(app, "doctor").exit_code == 0
+    with app.app_context(), sqla.engine.begin() as connection:
+        connection.execute(text("UPDATE accounts SET balance_cents = 501"))
+    result = run(app, "doctor")
+    assert result.exit_code == 1
+    assert "Credits do not agree: account 1 does not hold what its postings lead to." in result.output
+    assert "flask --app wsgi credits verify" in result.output
+
+
 def test_an_index_that_is_missing_and_a_total_that_is_wrong_are_serious(build: Build) -> None:
     app = build()
     with app.app_context(), sqla.engine.begin() as connection:

@@ -49,6 +49,10 @@ def test_a_token_is_printed_alone_so_that_a_script_can_keep_it(app: Flask, ann: 
             "There is no user",
         ),
         ((*CREATE, "--scope", "users.delete"), "scopes: A token can do no more than its owner’s role"),
+        (
+            ("tokens", "create", ANN, "--name", "x", "--scope", "users.edit"),
+            "Choose this, too: Read users and notes (users.read).",
+        ),
         ((*CREATE, "--from", "anywhere"), "address_range: Enter an address or a range"),
         (("tokens", "create", ANN, "--name", " ", "--scope", "users.read"), "name: Enter a name"),
         (("tokens", "revoke", "7"), "This token was revoked already."),

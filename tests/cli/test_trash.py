@@ -11,6 +11,9 @@ from sqlalchemy import select, update
 from tests.cli.test_database import run
 from tests.conftest import MakeUser, read_tables, read_user
 from webapp.access.actor import Actor
+from webapp.api.calls import Answered
+from webapp.api.keeping import KEPT_FOR, Ticket, keep_answer
+from webapp.api.models import KEPT_ANSWERS
 from webapp.db import get_session
 from webapp.extensions import sqla, utc_now
 from webapp.history.models import ENTRIES
@@ -38,6 +41,19 @@ def test_only_who_has_been_there_for_longer_is_purged(app: Flask, make_user: Mak
     assert (result.exit_code, result.output) == (0, "1 deleted for good.\n")
     assert [row[0] for row in read_tables(app)["trash"]] == [recent.id]
     assert read_user(app, there.id) is not None
+
+
+def test_old_answers_are_swept_though_nobody_is_purged(app: Flask) -> None:
+    with app.app_context():
+        for key, age in (("old", KEPT_FOR + timedelta(minutes=1)), ("recent", timedelta())):
+            keep_answer(Ticket(7, key, "x"), lambda: Answered(201, {}, "{}"))
+            with sqla.engine.begin() as connection:
+                made = update(KEPT_ANSWERS).where(KEPT_ANSWERS.c.key == key)
+                connection.execute(made.values(made_at=utc_now() - age))
+    result = run(app, "trash", "purge", "--older-than", "30d")
+    assert (result.exit_code, result.output) == (0, "0 deleted for good.\n")
+    with app.app_context():
+        assert get_session().scalars(select(KEPT_ANSWERS.c.key)).all() == ["recent"]
 
 
 @pytest.mark.parametrize("age", ["", "30", "30h", "-1d", "1.5d", "٣d", "999999d", "d"])

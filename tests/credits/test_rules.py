@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus import TEXTS
+from tests.users.test_rules import BLANK
 from webapp.access.permissions import Permission
 from webapp.credits.rules import (
     BANK,
@@ -194,6 +195,13 @@ def test_a_reason_is_one_line_of_printable_text() -> None:
         assert refusal.value.field == "reason"
     with pytest.raises(Invalid, match="Say why"):
         require_reason(" \u200d ")
+
+
+@pytest.mark.parametrize("text", BLANK.values(), ids=BLANK)
+def test_a_reason_that_nobody_sees_is_none(text: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        require_reason(text)
+    assert refusal.value.field == "reason"
 
 
 @pytest.mark.parametrize("name", TEXTS)

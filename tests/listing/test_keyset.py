@@ -38,8 +38,8 @@ KEY_TYPES = {"name": str, "-created_at": datetime}
 def test_a_cursor_comes_back_as_it_was(key: str | datetime, row_id: int, position: int | None) -> None:
     edge = Edge(key, row_id, position)
     cursor = encode_cursor("-some_sort", edge, of="these")
-    assert decode_cursor(cursor, sort="-some_sort", key_type=type(key), of="these") == edge
-    of_others = decode_cursor(cursor, sort="-some_sort", key_type=type(key), of="others")
+    assert decode_cursor(cursor, order="-some_sort", key_type=type(key), of="these") == edge
+    of_others = decode_cursor(cursor, order="-some_sort", key_type=type(key), of="others")
     assert (of_others.key, of_others.id, of_others.position) == (key, row_id, None)
     assert len(cursor) <= LONGEST_CURSOR
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -49,7 +49,7 @@ def test_a_cursor_comes_back_as_it_was(key: str | datetime, row_id: int, positio
 @given(moments, st.integers(-14 * 60, 14 * 60))
 def test_a_time_comes_back_in_utc(moment: datetime, minutes: int) -> None:
     local = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    decoded = decode_cursor(encode_cursor("t", Edge(local, 1, None)), sort="t", key_type=datetime)
+    decoded = decode_cursor(encode_cursor("t", Edge(local, 1, None)), order="t", key_type=datetime)
     assert decoded.key == local
     assert isinstance(decoded.key, datetime)
     assert decoded.key.tzinfo is UTC
@@ -88,7 +88,7 @@ shaped = st.tuples(
 )
 def test_anything_else_is_refused_or_is_of_the_right_types(text: str, sort: str) -> None:
     try:
-        edge = decode_cursor(text, sort=sort, key_type=KEY_TYPES[sort])
+        edge = decode_cursor(text, order=sort, key_type=KEY_TYPES[sort])
     except BadCursor:
         return
     assert type(edge.key) is KEY_TYPES[sort]
@@ -130,7 +130,7 @@ BROKEN: dict[str, str] = {
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
 def test_what_was_tampered_with_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
-        decode_cursor(text, sort="name", key_type=str)
+        decode_cursor(text, order="name", key_type=str)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_what_was_tampered_with_is_refused(text: str) -> None:
 )
 def test_a_time_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(BadCursor):
-        decode_cursor(seal(["t", key, 1, None, ""]), sort="t", key_type=datetime)
+        decode_cursor(seal(["t", key, 1, None, ""]), order="t", key_type=datetime)
 
 
 @pytest.mark.parametrize("where", ["after", "before"])
@@ -155,7 +155,8 @@ def test_a_time_that_is_none_is_refused(key: str) -> None:
     ],
 )
 def test_whatever_decodes_the_database_can_be_asked(context: Flask, where: str, sort: str, key: str) -> None:
-    request = PageRequest(sort=sort, **{where: seal([sort, key, LARGEST_ID, LARGEST_POSITION, ""])})  # type: ignore[arg-type]
+    cursor = seal([f"users {sort}", key, LARGEST_ID, LARGEST_POSITION, ""])
+    request = PageRequest(sort=sort, **{where: cursor})  # type: ignore[arg-type]
     page = paginate(get_session(), LISTING, select_users(), request)
     assert not page.had_bad_cursor
     assert list(page.rows) == []

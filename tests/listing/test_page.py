@@ -19,6 +19,7 @@ from tests.conftest import insert_users
 from tests.listing.test_search import oracle
 from tests.listing.ways import TUNED, forced, ways
 from webapp.access.permissions import Role
+from webapp.batches.queries import LISTING as BATCHES
 from webapp.db import atomic, get_session
 from webapp.listing.counting import MOST_COUNTED
 from webapp.listing.definition import Selection
@@ -375,6 +376,16 @@ def test_a_cursor_of_another_sort_leads_to_the_first_page_and_says_so(
     assert page.had_bad_cursor
     assert ids_of(page) == world.ids(sort)[:2]
     assert page.position == 0
+
+
+@pytest.mark.parametrize("where", ["after", "before"])
+def test_a_cursor_of_another_list_leads_to_the_first_page_and_says_so(context: Flask, where: str) -> None:
+    """That it is sorted alike makes no difference."""
+    world = World(Plan([person()] * 3))
+    cursor = world.page("-created_at", 2).next
+    request = PageRequest(sort="-created_at", size=2, **{where: cursor})  # type: ignore[arg-type]
+    page = paginate(get_session(), BATCHES, Selection(), request)
+    assert (page.had_bad_cursor, page.position) == (True, 0)
 
 
 @pytest.mark.parametrize(

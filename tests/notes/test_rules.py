@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus import TEXTS
+from tests.users.test_rules import BLANK
 from webapp.errors import Invalid
 from webapp.notes.rules import LONGEST_NOTE, clean_text
 
@@ -34,7 +35,7 @@ def test_a_longer_one_is_told_the_limit(length: int) -> None:
     assert refuse("x" * length) == f"Use at most {LONGEST_NOTE} characters."
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n", "\r\n\r\n", "\t", "\u00a0\u3000\u2028"])
+@pytest.mark.parametrize("text", ["", " ", "\n", "\r\n\r\n", "\t", "\u00a0\u3000\u2028", *BLANK.values()])
 def test_one_with_nothing_to_read_is_refused(text: str) -> None:
     assert refuse(text) == "Write something."
 
@@ -88,7 +89,7 @@ def test_a_nul_is_refused_wherever_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["👩\u200d👩\u200d👧", "a\u202eb", "شارلوت", "a\ufffdb", "\u200d", "<b>&amp;</b>"]
+    "text", ["👩\u200d👩\u200d👧", "a\u202eb", "شارلوت", "a\ufffdb", "\u200bx", "<b>&amp;</b>"]
 )
 def test_all_else_stays_as_it_is(text: str) -> None:
     assert clean_text(text) == text

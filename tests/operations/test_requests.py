@@ -10,7 +10,7 @@ from tests.visitor import Visitor
 
 
 @pytest.mark.parametrize(
-    "handed_down", ["abcdefgh", "0f8fad5b-d9cb-469f-a165-70867728950e", "A.b_c-1234", "x" * 64]
+    "handed_down", ["7", "abcdefgh", "0f8fad5b-d9cb-469f-a165-70867728950e", "A.b_c-1234", "x" * 64]
 )
 def test_a_plain_id_is_taken_over(visitor: Visitor, handed_down: str) -> None:
     answer = visitor.get("/nowhere", headers={"X-Request-ID": handed_down})
@@ -22,7 +22,6 @@ def test_a_plain_id_is_taken_over(visitor: Visitor, handed_down: str) -> None:
     "handed_down",
     [
         "",
-        "short",
         "x" * 65,
         "with space",
         "<script>canary",

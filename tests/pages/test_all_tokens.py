@@ -33,10 +33,10 @@ from webapp.users.models import User
 PATH = "/tokens/all"
 
 
-def give(app: Flask, owner: User, name: str, scope: str = "users.read") -> str:
+def give(app: Flask, owner: User, name: str, scopes: str = "users.read") -> str:
     with app.app_context():
         user = get_session().get_one(User, owner.id)
-        return create_token(user, name=name, scopes=[scope], days=30, actor=Actor.command_line())[0]
+        return create_token(user, name=name, scopes=scopes.split(), days=30, actor=Actor.command_line())[0]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def owners(app: Flask, make_user: MakeUser) -> list[User]:
     ann = make_user(role=Role.SUPPORT, full_name="Ann Lee", email="ann@example.org")
     bela = make_user(role=Role.AUDITOR, full_name="", email="bela@example.org")
     give(app, ann, "Nightly report")
-    give(app, ann, "Import", "users.create")
+    give(app, ann, "Import", "users.create users.read")
     give(app, bela, "Watch", "history.read")
     return [ann, bela]
 

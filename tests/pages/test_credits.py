@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from io import StringIO
@@ -12,7 +13,7 @@ from flask import Flask
 
 from tests.conftest import MakeUser, SignedIn, read_tables
 from tests.corpus import CANARY, RAW, TEXTS, encode, received
-from tests.credits.ways import find_faults, grant, transfer
+from tests.credits.ways import TERMINAL, find_faults, grant, transfer
 from tests.history.ways import assert_intact, read_stories
 from tests.pages.asking import (
     UNKNOWN_IDS,
@@ -29,6 +30,8 @@ from webapp.credits.queries import get_balance
 from webapp.db import get_session
 from webapp.history.rules import Kind
 from webapp.users.models import User
+from webapp.users.queries import get_user
+from webapp.users.trash import delete_user
 
 ACTS = ("transfer", "grant", "withdraw")
 FORM = "application/x-www-form-urlencoded"
@@ -267,6 +270,42 @@ def test_who_is_inactive_sends_nothing(
 def test_who_has_credits_is_not_deleted(app: Flask, signed_in: SignedIn, ann: User) -> None:
     answer = assert_refused(signed_in(), f"/users/{ann.id}/delete", {"version": "1"}, status=409)
     assert "This person still has credits. Transfer or withdraw them first." in answer.text
+
+
+def test_the_ledger_of_somebody_in_the_trash_is_read_from_there(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, ann: User, bob: User
+) -> None:
+    desk, other = signed_in(), make_user(full_name="Never Rich")
+    with app.app_context():
+        transfer(ann.id, bob.id, 2000)
+        for user in (ann, other):
+            delete_user(get_user(user.id), version=user.version, actor=TERMINAL)
+    trash = desk.get("/trash/").text
+    for user in (ann, other):
+        assert f'href="{path_of(user)}"' in trash
+        assert desk.get(path_of(user)).status_code == 200
+    page = desk.get(path_of(ann)).text
+    assert "-20.00" in text_of(desk.get(path_of(ann)))
+    assert 'href="/trash/"' in page
+    assert f'href="/users/{ann.id}"' not in page
+    assert not any(path_of(ann, act) in page for act in (*ACTS, "export"))
+    assert [desk.get(path_of(ann, act)).status_code for act in ACTS] == [404] * 3
+    assert signed_in("auditor").get(path_of(ann)).status_code == 404
+
+
+def test_a_page_of_another_list_is_no_page_of_the_ledger(
+    app: Flask, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch, ann: User
+) -> None:
+    """Both are sorted by the time."""
+    monkeypatch.setattr("webapp.history.forms.PAGE_SIZE", 1)
+    with app.app_context():
+        grant(ann.id, 100)
+    desk = signed_in()
+    found = re.search(r'href="/history/\?(after=[^"&]+)"', desk.get("/history/").text)
+    assert found
+    answer = desk.get(f"{path_of(ann)}?{found[1]}")
+    assert "damaged" in answer.text
+    assert "20.00" in answer.text
 
 
 @pytest.mark.parametrize("act", ["", *ACTS])

@@ -107,6 +107,12 @@ def test_the_scopes_offered_are_those_of_the_role(signed_in: SignedIn, role: Rol
             "scopes",
             "A token can do no more than its owner’s role. Choose fewer scopes.",
         ),
+        (
+            {"scopes": ["users.edit", "credits.move", "history.read"]},
+            "scopes",
+            "What is changed is shown in the answer. Choose this, too:"
+            " Read balances and ledgers, Read users and notes (credits.read, users.read).",
+        ),
         ({"days": "366"}, "days", "A token lives from one day to 365 days."),
         ({"days": "-1"}, "days", "A token lives from one day to 365 days."),
         (

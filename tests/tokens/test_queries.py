@@ -37,12 +37,12 @@ def owners(context: Flask) -> list[User]:
     bela = put(role=Role.AUDITOR, full_name="Béla", email="b@example.org")
     for owner, name, scope in (
         (ann, "Nightly report", "users.read"),
-        (ann, "Import", "users.create"),
+        (ann, "Import", "users.create users.read"),
         (ann, "Résumé", "history.read"),
         (bela, "Report", "users.read"),
         (bela, "Watch", "history.read"),
     ):
-        create_token(owner, name=name, scopes=[scope], days=30, actor=DESK)
+        create_token(owner, name=name, scopes=scope.split(), days=30, actor=DESK)
     return [ann, bela]
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus import TEXTS
+from tests.users.test_rules import BLANK
 from webapp.access.permissions import PERMISSIONS, Permission, Role
 from webapp.api.views import all_calls
 from webapp.errors import Invalid
@@ -75,7 +76,7 @@ def test_a_name_is_cleaned() -> None:
     assert rules.clean_name("  Nightly \t report ") == "Nightly report"
     assert rules.clean_name("e\N{COMBINING ACUTE ACCENT}") == "é"
     assert rules.clean_name("x" * 60) == "x" * 60
-    for wrong in ("", "  ", "a\0b", "x" * 61, "a\N{RIGHT-TO-LEFT OVERRIDE}b"):
+    for wrong in ("", "  ", "a\0b", "x" * 61, "a\N{RIGHT-TO-LEFT OVERRIDE}b", *BLANK.values()):
         with pytest.raises(Invalid) as refused:
             rules.clean_name(wrong)
         assert refused.value.field == "name"
@@ -87,7 +88,8 @@ def test_scopes_are_offered_as_far_as_the_role_goes(role: Role) -> None:
     assert set(offered) == PERMISSIONS[role] & set(rules.SCOPES)
     for scope in rules.SCOPES:
         if scope in offered:
-            assert rules.clean_scopes([scope.value], role=role) == {scope}
+            granted = {scope, rules.reading_of(scope)}
+            assert rules.clean_scopes([it.value for it in granted], role=role) == granted
         else:
             with pytest.raises(Invalid) as refused:
                 rules.clean_scopes([scope.value], role=role)
@@ -98,6 +100,20 @@ def test_scopes_are_offered_as_far_as_the_role_goes(role: Role) -> None:
 def test_scopes_that_are_none_are_refused(wrong: list[str]) -> None:
     with pytest.raises(Invalid):
         rules.clean_scopes(wrong, role=Role.ADMINISTRATOR)
+
+
+@pytest.mark.parametrize("scope", [scope for scope in rules.SCOPES if scope not in rules.READING])
+def test_a_scope_that_changes_something_needs_the_one_that_reads_it(scope: Permission) -> None:
+    """Else what is changed in no way would be read by that."""
+    others = rules.READING - {rules.reading_of(scope)}
+    with pytest.raises(Invalid, match=rf"\({rules.reading_of(scope)}\)") as refused:
+        rules.clean_scopes([scope.value, *others], role=Role.ADMINISTRATOR)
+    assert refused.value.field == "scopes"
+
+
+@pytest.mark.parametrize("scope", sorted(rules.READING))
+def test_a_scope_that_reads_needs_no_other(scope: Permission) -> None:
+    assert rules.clean_scopes([scope.value], role=Role.AUDITOR) == {scope}
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def test_who_cannot_sign_in_gets_no_token(context: Flask, columns: dict[str, Any
     [
         ("name", {"name": " "}),
         ("scopes", {"scopes": []}),
-        ("scopes", {"scopes": ["users.delete"]}),
+        ("scopes", {"scopes": ["users.delete", "users.read"]}),
+        ("scopes", {"scopes": ["users.edit"]}),
         ("scopes", {"scopes": ["own_account"]}),
         ("days", {"days": 0}),
         ("days", {"days": 366}),

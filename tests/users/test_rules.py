@@ -14,6 +14,7 @@ from webapp.users.rules import (
     clean_role,
     clean_time_zone,
     email_key,
+    is_blank,
     time_zones,
 )
 
@@ -56,6 +57,47 @@ INVISIBLE = {
 )
 def test_a_name_is_stored_composed_and_with_single_spaces(typed: str, stored: str) -> None:
     assert clean_full_name(typed) == stored
+
+
+BLANK = {
+    "nothing": "",
+    "spaces": " \u00a0\u3000",
+    "zero-width space": "\u200b",
+    "joiners": "\u200c \u200d",
+    "word joiner": "\u2060",
+    "byte order mark": "\ufeff",
+    "soft hyphen": "\u00ad",
+    "grapheme joiner": "\u034f",
+    "filler of Hangul": "\u3164",
+    "half-width filler": "\uffa0",
+    "choseong filler": "\u115f\u1160",
+    "inherent vowel of Khmer": "\u17b4",
+    "vowel separator of Mongolian": "\u180e",
+    "Braille without dots": "\u2800",
+    "selector of a variant": "\ufe0f",
+    "supplementary selector": "\U000e0100",
+    "tag letter": "\U000e0041",
+}
+
+
+@pytest.mark.parametrize("text", BLANK.values(), ids=BLANK)
+def test_what_nobody_sees_is_blank(text: str) -> None:
+    assert is_blank(text)
+    assert is_blank(f" {text} {text}\n")
+    assert not is_blank(f"{text}.{text}")
+
+
+@pytest.mark.parametrize(
+    "text", ["x", ".", "\u0301", "漢", "👧", "\u2764\ufe0f", "\U0001fae8", "\ue000", "\ufffd"]
+)
+def test_what_somebody_may_see_is_not(text: str) -> None:
+    assert not is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["\u3164", "\u115f \u1160", "\u2800", "\ufe0f", "\u034f"])
+def test_a_name_that_nobody_sees_is_none(text: str) -> None:
+    assert clean_full_name(text) == ""
+    assert clean_full_name(f"Ann{text}") == f"Ann{text}"
 
 
 @pytest.mark.parametrize("character", INVISIBLE.values(), ids=INVISIBLE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -137,16 +137,10 @@ def _issue(make: Callable[[], Order], key: str | None) -> Answer:
 
 # The calls
 
+MOVING: Mapping[str, Any] = {"answer": TransferShown, "status": 201, "refusals": (409,), "keeps_key": True}
 
-@calls.post(
-    "/transfer",
-    permission=Permission.CREDITS_MOVE,
-    body=NewTransfer,
-    answer=TransferShown,
-    status=201,
-    refusals=(409,),
-    keeps_key=True,
-)
+
+@calls.post("/transfer", permission=Permission.CREDITS_MOVE, body=NewTransfer, **MOVING)
 def transfer_credits(body: NewTransfer, key: str | None) -> Answer:
     """Transfer credits from one user to another: wholly or not at all.
 
@@ -161,28 +155,14 @@ def transfer_credits(body: NewTransfer, key: str | None) -> Answer:
     return _move(order, key)
 
 
-@calls.post(
-    "/users/<id:user_id>/credits/grants",
-    permission=Permission.CREDITS_ISSUE,
-    body=Issue,
-    answer=TransferShown,
-    status=201,
-    refusals=(409,),
-    keeps_key=True,
-)
+@calls.post("/users/<id:user_id>/credits/grants", permission=Permission.CREDITS_ISSUE, body=Issue, **MOVING)
 def grant_credits(user_id: int, body: Issue, key: str | None) -> Answer:
     """Grant new credits to a user."""
     return _issue(lambda: order_grant(to_user_id=user_id, amount_cents=body.amount, reason=body.reason), key)
 
 
 @calls.post(
-    "/users/<id:user_id>/credits/withdrawals",
-    permission=Permission.CREDITS_ISSUE,
-    body=Issue,
-    answer=TransferShown,
-    status=201,
-    refusals=(409,),
-    keeps_key=True,
+    "/users/<id:user_id>/credits/withdrawals", permission=Permission.CREDITS_ISSUE, body=Issue, **MOVING
 )
 def withdraw_credits(user_id: int, body: Issue, key: str | None) -> Answer:
     """Withdraw credits from a user, from an inactive one too."""

@@ -164,7 +164,12 @@ def filters_of(query: UserHistoryQuery) -> Mapping[str, Any]:
     "/history", permission=Permission.HISTORY_READ, query=HistoryQuery, answer=EntryPage, headers=LINKED
 )
 def list_history(query: HistoryQuery) -> Answer:
-    """List what was done, the latest first."""
+    """List what was done, the latest first.
+
+    To search needs the scope users.read, too: who may not read names does not find by them.
+    """
+    if query.query:
+        current_actor().require(Permission.USERS_READ)
     selection = queries.select_entries(
         words=split_words(query.query),
         subject_id=query.subject_id,

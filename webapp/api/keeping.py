@@ -204,15 +204,21 @@ def forget_answers(user_id: int) -> None:
 
     Answers name people by keys that end in "id"; one that names something else of that number is erased too.
     """
-    session, old = get_session(), utc_now() - KEPT_FOR
-    too_old = select(_kept.id).where(_kept.made_at < old).with_for_update(skip_locked=True)
-    session.execute(delete(KEPT_ANSWERS).where(_kept.id.in_(too_old)))
+    session = get_session()
+    forget_old_answers()
     texts = [f'%id":{space}{user_id}{end}%' for space in ("", " ") for end in (",", "}")]
     names_him = or_(_kept.owner_id == user_id, *(_kept.body.like(text) for text in texts))
     named = select(_kept.id).where(names_him).order_by(_kept.id).with_for_update()
     ids = session.scalars(named).all()
     erased = update(KEPT_ANSWERS).where(_kept.id.in_(ids))
     session.execute(erased.values(status=ERASED, headers="{}", body=""))
+
+
+@atomic
+def forget_old_answers() -> None:
+    """All that nobody is answered any more, but for what another request holds."""
+    too_old = select(_kept.id).where(_kept.made_at < utc_now() - KEPT_FOR).with_for_update(skip_locked=True)
+    get_session().execute(delete(KEPT_ANSWERS).where(_kept.id.in_(too_old)))
 
 
 def _sweep(now: datetime) -> None:

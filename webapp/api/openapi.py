@@ -40,6 +40,7 @@ ALWAYS = (400, 422, 429, 500, 503)
 HAS_BODY = (413, 415)
 HAS_MATCH = (412, 428)
 WAITING = (409, 429, 503)
+CHALLENGING = (401, 403)
 
 
 def make_document(rooms: Iterable[Calls], *, server: str) -> Part:
@@ -169,8 +170,8 @@ def _make_problem(status: int, title: str) -> Part:
     headers = {}
     if status in WAITING:
         headers["Retry-After"] = _make_header("So many seconds to wait, where waiting helps.")
-    if status == 401:  # noqa: PLR2004
-        headers["WWW-Authenticate"] = _make_header("Bearer (RFC 6750).")
+    if status in CHALLENGING:
+        headers["WWW-Authenticate"] = _make_header("Bearer, and what is wrong with the token (RFC 6750).")
     return {"description": title, "headers": headers, "content": {CONTENT_TYPE: _refer(ProblemShown)}}
 
 

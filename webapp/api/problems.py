@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 from flask import Response, g, request
 
 from webapp.access.identity import API_PATH
-from webapp.errors import N_, DomainError, Stale
+from webapp.errors import N_, DomainError, Forbidden, Stale
 from webapp.web.language import explain, gettext
 from webapp.web.pages import STATUS, Failure
 
 CONTENT_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="Dossier"'
 MOST_FIELDS = 50
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
@@ -119,10 +120,16 @@ def answer_stale(error: Stale) -> Response:
 def answer_unknown(_error: Exception) -> Response:
     """Nobody is known by the token that was sent, or none was (RFC 6750, 3)."""
     response = _answer(401)
-    challenge = 'Bearer realm="Dossier"'
-    if "Authorization" in request.headers:
-        challenge += ', error="invalid_token"'
-    response.headers["WWW-Authenticate"] = challenge
+    is_sent = re.match(r"bearer\b", request.headers.get("Authorization", ""), re.IGNORECASE)
+    response.headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if is_sent else "")
+    return response
+
+
+def answer_forbidden(error: Forbidden) -> Response:
+    """Where it is the token that lacks a scope, a program can read which one (RFC 6750, 3.1)."""
+    response = _answer(403, text=explain(error))
+    if scope := error.params.get("scope"):
+        response.headers["WWW-Authenticate"] = f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'
     return response
 
 

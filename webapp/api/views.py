@@ -19,9 +19,16 @@ from webapp.api.calls import Answered, Call, Calls, run
 from webapp.api.conditions import read_match, spare_known
 from webapp.api.idempotency import run_once
 from webapp.api.openapi import INTRODUCTION, Part, make_document
-from webapp.api.problems import PROBLEMS, Refused, answer_refusal, answer_stale, answer_unknown
+from webapp.api.problems import (
+    PROBLEMS,
+    Refused,
+    answer_forbidden,
+    answer_refusal,
+    answer_stale,
+    answer_unknown,
+)
 from webapp.api.reference import list_entries
-from webapp.errors import Stale
+from webapp.errors import Forbidden, Stale
 
 PREFIX = f"{API_PATH}/v1"
 # In the order of the page; a later room adds its own here.
@@ -81,6 +88,7 @@ def show_document() -> Response:
     return spare_known(Response(text, content_type="application/json"))
 
 
+@blueprint.get("")
 @blueprint.get("/")
 @requires(Permission.PUBLIC)
 def show_reference() -> str:
@@ -97,3 +105,4 @@ for _call in all_calls():
 blueprint.register_error_handler(Refused, answer_refusal)
 blueprint.register_error_handler(Stale, answer_stale)
 blueprint.register_error_handler(SignInRequired, answer_unknown)
+blueprint.register_error_handler(Forbidden, answer_forbidden)

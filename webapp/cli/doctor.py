@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.cli.database import LISTINGS
 from webapp.config import INSTANCE, LOCAL_HOSTS, Settings
+from webapp.credits.proof import Proof
 from webapp.db import engine, get_session
 from webapp.db.diagnosis import diagnose
 from webapp.db.session import lift_time_limit
@@ -95,6 +96,9 @@ def check_database(settings: Settings) -> Iterator[Finding]:
                 "No active administrator has a password, so nobody can let the others in.",
                 "Run “flask --app wsgi create-admin --email you@example.org”.",
             )
+        if found := next(Proof().find_faults(), None):
+            what = f"Credits do not agree: {found.thing} {found.number} {found.what}."
+            yield Finding(True, what, "Run “flask --app wsgi credits verify”: it names all that does not.")
     except SQLAlchemyError as error:
         diagnosis = diagnose(error)
         if diagnosis is None:

@@ -18,6 +18,7 @@ from webapp.tokens.rules import LONGEST_LIFE_DAYS, SCOPES
 from webapp.users.queries import list_people
 
 SCOPE = click.Choice([scope.value for scope in SCOPES])
+SCOPE_HELP = "May be given repeatedly; one that changes something needs the one that reads it, too."
 
 
 @click.group("tokens")
@@ -28,7 +29,7 @@ def tokens() -> None:
 @tokens.command("create")
 @click.argument("email")
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--scope", "scopes", type=SCOPE, multiple=True, required=True, help="May be given repeatedly.")
+@click.option("--scope", "scopes", type=SCOPE, multiple=True, required=True, help=SCOPE_HELP)
 @click.option("--days", type=click.IntRange(1, LONGEST_LIFE_DAYS), default=30, show_default=True)
 @click.option("--from", "address_range", default="", help="Only from these addresses, such as 192.0.2.0/24.")
 @with_appcontext

@@ -11,6 +11,7 @@ from hashlib import sha256
 from webapp.access.permissions import Permission
 from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
+from webapp.users.rules import is_blank
 
 # Zero-width joiners are part of Persian and Indic words and of emoji.
 _JOINERS = "\u200c\u200d"
@@ -139,7 +140,7 @@ def clean_reason(value: str) -> str:
         raise Invalid(N_("Use at most %(most)s characters."), field="reason", most=LONGEST_REASON)
     if not all(character.isprintable() or character in _JOINERS for character in text):
         raise Invalid(N_("Use printable characters only."), field="reason")
-    return text if text.strip(_JOINERS + " ") else ""
+    return "" if is_blank(text) else text
 
 
 def require_reason(value: str) -> str:

@@ -17,8 +17,10 @@ from webapp.db import get_session
 from webapp.errors import Conflict, Invalid
 from webapp.extensions import utc_now
 from webapp.listing.page import PageRequest, paginate
-from webapp.users.models import User
-from webapp.users.queries import get_user
+from webapp.listing.types import AnyRow
+from webapp.users.models import Trashed, User
+from webapp.users.queries import find_user, get_user
+from webapp.users.trash import find_trashed
 from webapp.web.csv import stream_csv
 from webapp.web.language import gettext
 from webapp.web.messages import tell
@@ -32,18 +34,20 @@ PAGE_SIZE = 50
 @blueprint.get("/")
 @requires(Permission.CREDITS_READ)
 def show_ledger(user_id: int) -> str:
-    user = get_user(user_id)
+    user = _find_owner(user_id)
     where = PageRequest(
         sort="-at", size=PAGE_SIZE, after=request.args.get("after"), before=request.args.get("before")
     )
-    page = paginate(get_session(), queries.LISTING, queries.select_postings(user.id), where)
+    page = paginate(get_session(), queries.LISTING, queries.select_postings(user_id), where)
     return render_template(
         "credits/ledger.html",
         user=user,
+        user_id=user_id,
+        is_trashed=isinstance(user, Trashed),
         page=page,
         lines=queries.tell(page.rows),
-        balance=queries.get_balance(user.id),
-        acts=_acts_on(user),
+        balance=queries.get_balance(user_id),
+        acts=_acts_on(user) if isinstance(user, User) else {},
     )
 
 
@@ -98,6 +102,14 @@ def export_ledger(user_id: int) -> Response:
         export.read_ledger(user.id),
         begin=lambda: export.note_export(user.id, actor=actor),
     )
+
+
+def _find_owner(user_id: int) -> User | Trashed:
+    """Somebody in the trash, too, for whoever may look into it. Raises NotFound."""
+    found: User | Trashed | None = find_user(user_id)
+    if found is None and current_actor().may(Permission.USERS_DELETE):
+        found = find_trashed(user_id)
+    return found or get_user(user_id)
 
 
 def _open(user_id: int, permission: Permission) -> User:
@@ -158,6 +170,12 @@ def _acts_on(user: User) -> dict[str, str]:
         for act, permission in acts.items()
         if actor.may(permission, on=user.role)
     }
+
+
+def render_trashed_link(row: AnyRow) -> str | None:
+    if not current_actor().may(Permission.CREDITS_READ):
+        return None
+    return render_template("credits/trashed.html", row=row)
 
 
 def render_credits(user: User) -> str | None:

@@ -41,22 +41,24 @@ class Edge:
     position: int | None
 
 
-def encode_cursor(sort: str, edge: Edge, *, of: str = "") -> str:
-    """``of`` names the rows it is about: for others it still leads to its key, but to no position."""
+def encode_cursor(order: str, edge: Edge, *, of: str = "") -> str:
+    """``order`` names the list and its sort: in any other it is no cursor. ``of`` names the rows it is about:
+    for others it still leads to its key, but to no position.
+    """
     key = edge.key.isoformat() if isinstance(edge.key, datetime) else edge.key
-    text = json.dumps([sort, key, edge.id, edge.position, of], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps([order, key, edge.id, edge.position, of], ensure_ascii=False, separators=(",", ":"))
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(text: str, *, sort: str, key_type: type[str] | type[datetime], of: str = "") -> Edge:
-    """Raises BadCursor for anything that ``encode_cursor`` did not make for this sort."""
+def decode_cursor(text: str, *, order: str, key_type: type[str] | type[datetime], of: str = "") -> Edge:
+    """Raises BadCursor for anything that ``encode_cursor`` did not make for this list and sort."""
     if len(text) > LONGEST_CURSOR:
         raise BadCursor
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         match json.loads(urlsafe_b64decode(padded)):
-            case [str(for_sort), str(key), int(row_id), int() | None as position, str(about)] if (
-                for_sort == sort
+            case [str(for_order), str(key), int(row_id), int() | None as position, str(about)] if (
+                for_order == order
             ):
                 if isinstance(row_id, bool) or isinstance(position, bool):  # JSON's true is an int to Python
                     raise BadCursor

@@ -94,6 +94,7 @@ class _Paging:
         self.request = request
         self.sort = request.sort.removeprefix("-")
         self.descending = request.sort.startswith("-")
+        self.order = f"{listing.row_id.table.name} {request.sort}"
         self.key_type = listing.sorts[self.sort].type
         self.selected = selection.fingerprint
         self.finder = FINDERS[session.get_bind().dialect.name](session, listing, selection)
@@ -114,7 +115,7 @@ class _Paging:
         return self._page(self._fetch(), position=0)
 
     def _decode(self, text: str) -> Edge:
-        return decode_cursor(text, sort=self.request.sort, key_type=self.key_type, of=self.selected)
+        return decode_cursor(text, order=self.order, key_type=self.key_type, of=self.selected)
 
     def _numbered(self, number: int) -> Page:
         offset = (number - 1) * self.request.size
@@ -206,4 +207,4 @@ class _Paging:
         )
 
     def _cursor(self, row: AnyRow, position: int | None) -> str:
-        return encode_cursor(self.request.sort, Edge(row.sort_key, row.id, position), of=self.selected)
+        return encode_cursor(self.order, Edge(row.sort_key, row.id, position), of=self.selected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from webapp.errors import N_, Invalid
+from webapp.users.rules import is_blank
 
 LONGEST_NOTE = 5_000
 
@@ -14,10 +15,10 @@ def clean_text(value: str) -> str:
     if len(value) > LONGEST_NOTE * 4:  # asked first: a megabyte is not composed
         raise Invalid(N_("Use at most %(most)s characters."), field="text", most=LONGEST_NOTE)
     text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    if not text:
-        raise Invalid(N_("Write something."), field="text")
     if len(text) > LONGEST_NOTE:
         raise Invalid(N_("Use at most %(most)s characters."), field="text", most=LONGEST_NOTE)
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text if character not in "\n\t"):
         raise Invalid(N_("Use printable characters only."), field="text")
+    if is_blank(text):
+        raise Invalid(N_("Write something."), field="text")
     return text

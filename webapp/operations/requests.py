@@ -13,8 +13,8 @@ from webapp.access.identity import known_identity
 
 logger = logging.getLogger("dossier.request")
 
-# A proxy may hand one down; anything that is no plain token could forge a log line.
-_TOKEN = re.compile(r"[A-Za-z0-9._-]{8,64}")
+# A proxy or a program may hand one down; anything that is no plain token could forge a log line.
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def follow_requests(app: Flask) -> None:

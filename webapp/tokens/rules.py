@@ -14,6 +14,7 @@ from zlib import crc32
 
 from webapp.access.permissions import Permission, Role, may
 from webapp.errors import N_, Invalid
+from webapp.users.rules import is_blank
 
 LONGEST_NAME = 60
 LONGEST_RANGE = 64
@@ -94,7 +95,7 @@ def read_bearer(header: str) -> str | None:
 def clean_name(value: str) -> str:
     """NFC, white space collapsed."""
     text = " ".join(unicodedata.normalize("NFC", value).split())
-    if not text or not text.isprintable():
+    if is_blank(text) or not text.isprintable():
         raise Invalid(
             N_("Enter a name in printable characters, such as what the token is for."), field="name"
         )
@@ -104,7 +105,7 @@ def clean_name(value: str) -> str:
 
 
 def clean_scopes(values: Iterable[str], *, role: Role) -> frozenset[Permission]:
-    """Those that exist and that ``role`` has."""
+    """Those that exist and that ``role`` has; one that changes something only with the one that reads it."""
     wanted = set(values)
     offered = scopes_of(role)
     if not wanted:
@@ -115,7 +116,20 @@ def clean_scopes(values: Iterable[str], *, role: Role) -> frozenset[Permission]:
         raise Invalid(
             N_("A token can do no more than its owner’s role. Choose fewer scopes."), field="scopes"
         )
-    return frozenset(Permission(value) for value in wanted)
+    scopes = frozenset(map(Permission, wanted))
+    if lacking := sorted({reading_of(scope) for scope in scopes} - scopes):
+        raise Invalid(
+            N_("What is changed is shown in the answer. Choose this, too: %(labels)s (%(scopes)s)."),
+            field="scopes",
+            labels=tuple(SCOPES[scope] for scope in lacking),
+            scopes=", ".join(lacking),
+        )
+    return scopes
+
+
+def reading_of(scope: Permission) -> Permission:
+    """The scope that reads what this one is about."""
+    return Permission(f"{scope.partition('.')[0]}.read")
 
 
 def scopes_of(role: Role) -> tuple[Permission, ...]:

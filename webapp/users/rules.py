@@ -5,6 +5,7 @@ Each ``clean_`` function returns the value to store or raises Invalid with the f
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from zoneinfo import available_timezones
@@ -25,6 +26,12 @@ LANGUAGES = {"en": "English", "fr": "Français"}
 # (bidi overrides above all) can make one name look like another.
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+# Blank though Unicode counts them among letters, marks and symbols, or leaves them free for such: fillers of
+# Hangul, selectors of variants, a Braille cell without dots.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
 
 # The passwords of twelve and more characters that head every published list.
 _COMMON = frozenset(
@@ -41,9 +48,17 @@ def clean_full_name(value: str) -> str:
     if len(text) > LONGEST_NAME:  # asked first: a megabyte is not looked through character by character
         raise Invalid(N_("Use at most %(most)s characters."), field="full_name", most=LONGEST_NAME)
     _refuse_invisible(text, "full_name", allowed=_JOINERS)
-    if not text.strip(_JOINERS + " "):  # joiners that join nothing would be an invisible name
-        return ""
-    return text
+    return "" if is_blank(text) else text
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of it is to be seen: whatever must not be empty must not be that either."""
+    return all(
+        character.isspace()
+        or unicodedata.category(character) in {"Cc", "Cf", "Cs"}
+        or _BLANK.match(character)
+        for character in text
+    )
 
 
 def clean_email(value: str) -> str:

@@ -35,6 +35,15 @@ def on_purge(clean: Callable[[int], None]) -> None:
         _cleaners.append(clean)
 
 
+_sweepers: list[Callable[[], None]] = []
+
+
+def on_sweep(sweep: Callable[[], None]) -> None:
+    """What a later feature has kept for its time is cleared away together with the trash."""
+    if sweep not in _sweepers:
+        _sweepers.append(sweep)
+
+
 class Keeper(Protocol):
     def __call__(self, user_ids: Collection[int], *, is_locking: bool) -> Mapping[int, DomainError]:
         """Whom of them something keeps from being deleted, and why. With ``is_locking`` nothing new may come
@@ -120,6 +129,8 @@ def purge_older(than: datetime, *, actor: Actor) -> int:
         with suppress(NotFound):  # restored meanwhile
             purge_user(user_id, actor=actor)
             purged += 1
+    for sweep in _sweepers:
+        sweep()
     return purged
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from webapp.access.guards import requires
@@ -17,6 +18,7 @@ from webapp.users.forms import RestoreForm
 from webapp.users.urls import show_url
 from webapp.web.language import gettext
 from webapp.web.messages import tell
+from webapp.web.panels import collect_panels
 
 blueprint = Blueprint("trash", __name__, url_prefix="/trash")
 
@@ -28,7 +30,8 @@ def list_trash() -> str:
         sort="-deleted_at", after=request.args.get("after"), before=request.args.get("before")
     )
     page = paginate(get_session(), queries.TRASH_LISTING, Selection(), where)
-    return render_template("users/trash.html", page=page)
+    panels = {row.id: [Markup(html) for html in collect_panels("trash", row)] for row in page.rows}  # noqa: S704
+    return render_template("users/trash.html", page=page, panels=panels)
 
 
 @blueprint.route("/<int:user_id>/restore", methods=["GET", "POST"])
