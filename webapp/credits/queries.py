@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.rules import BANK
-from webapp.db import get_session
+from webapp.db import get_connection, get_session
 from webapp.errors import N_, Invalid
 from webapp.listing.definition import Listing, Selection
 from webapp.listing.keyset import SortKey
@@ -55,6 +55,7 @@ class Movement(NamedTuple):
 
 
 _MOVEMENT = tuple(_transfers[name] for name in Movement._fields if name != "is_repeated")
+_BY_KEY = select(*_MOVEMENT).where(_transfers.key_digest == bindparam("key_digest"))
 
 
 class Line(NamedTuple):
@@ -86,7 +87,7 @@ def list_balances(user_ids: Collection[int]) -> dict[int, int]:
 
 
 def find_by_key(key_digest: str) -> Movement | None:
-    row = get_session().execute(select(*_MOVEMENT).where(_transfers.key_digest == key_digest)).one_or_none()
+    row = get_connection().execute(_BY_KEY, {"key_digest": key_digest}).one_or_none()
     return None if row is None else Movement(*row)
 
 

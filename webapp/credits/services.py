@@ -18,8 +18,8 @@ from webapp.credits import rules
 from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.queries import Movement, find_by_key, get_balance, list_balances
 from webapp.credits.rules import BANK, FULLEST_CENTS, Order
-from webapp.credits.statements import ADD, INSERTS, NOTE, PEOPLE, POST, TAKE
-from webapp.db import atomic, get_session
+from webapp.credits.statements import ADD, INSERTS, NOTE, PEOPLE, POST, SIDES, TAKE
+from webapp.db import atomic, get_connection, get_session
 from webapp.errors import N_, Conflict, DomainError, Invalid
 from webapp.extensions import BigId, UtcDateTime, utc_now
 from webapp.history.rules import Kind
@@ -89,7 +89,7 @@ def foresee(order: Order, *, actor: Actor) -> list[Effect]:
 
 def _find_people(order: Order) -> dict[int, Person]:
     ids = {"one": order.from_user_id, "other": order.to_user_id}
-    return {row.id: Person(*row) for row in get_session().execute(PEOPLE, ids)}
+    return {row.id: Person(*row) for row in get_connection().execute(PEOPLE, ids)}
 
 
 def _kind_of(order: Order) -> Kind:
@@ -103,7 +103,7 @@ def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> 
     nothing that others wait for.
     """
     values = {**asdict(order), "created_at": now, "actor_id": actor.user_id}
-    row = get_session().execute(NOTE[_dialect()], {**values, "key_digest": key_digest}).one_or_none()
+    row = get_connection().execute(NOTE[_dialect()], {**values, "key_digest": key_digest}).one_or_none()
     return None if row is None else Movement(id=row.id, **values)
 
 
@@ -126,7 +126,7 @@ def _change(user_id: int, cents: int, now: datetime) -> _Account | None:
     no such user.
     """
     statement = TAKE if cents < 0 else ADD[_dialect()]
-    row = get_session().execute(statement, {"whose": user_id, "cents": cents, "now": now}).one_or_none()
+    row = get_connection().execute(statement, {"whose": user_id, "cents": cents, "now": now}).one_or_none()
     return None if row is None else _Account(*row)
 
 
@@ -158,20 +158,18 @@ def _check(
 
 
 def _post(movement: Movement, held: Mapping[int, _Account]) -> None:
-    rows = [
-        {
-            "transfer_id": movement.id,
-            "user_id": user_id,
-            "amount_cents": cents,
-            "balance_cents": held[user_id].balance_cents if user_id in held else None,
-            "at": held[user_id].changed_at if user_id in held else movement.created_at,
+    ids, cents = (movement.from_user_id, movement.to_user_id), movement.amount_cents
+    values: dict[str, object] = {}
+    for side, user_id, amount in zip(SIDES, ids, (-cents, cents), strict=True):
+        account = held.get(user_id)
+        values |= {
+            f"{side}_transfer_id": movement.id,
+            f"{side}_user_id": user_id,
+            f"{side}_amount_cents": amount,
+            f"{side}_balance_cents": account.balance_cents if account else None,
+            f"{side}_at": account.changed_at if account else movement.created_at,
         }
-        for user_id, cents in (
-            (movement.from_user_id, -movement.amount_cents),
-            (movement.to_user_id, movement.amount_cents),
-        )
-    ]
-    get_session().execute(POST, rows)
+    get_connection().execute(POST, values)
 
 
 def _describe(movement: Movement, person: Person, balance: int, cents: int) -> Happening:
@@ -228,4 +226,4 @@ def forget_reasons(user_id: int) -> None:
 
 
 def _dialect() -> str:
-    return get_session().get_bind().dialect.name
+    return get_connection().dialect.name

@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING, cast
 
 from werkzeug.local import LocalProxy
 
-from webapp.db.session import bind_database, get_session
+from webapp.db.session import bind_database, get_connection, get_session
 from webapp.db.transaction import at_once, atomic, attempt, on_commit
 from webapp.extensions import sqla
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["at_once", "atomic", "attempt", "bind_database", "engine", "get_session", "init_db", "on_commit"]
+__all__ = [
+    "at_once",
+    "atomic",
+    "attempt",
+    "bind_database",
+    "engine",
+    "get_connection",
+    "get_session",
+    "init_db",
+    "on_commit",
+]
 
 # One engine for the whole application, made at start from Settings.database_url.
 engine = cast("Engine", LocalProxy(lambda: sqla.engine))

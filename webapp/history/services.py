@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, insert, or_, select, update
 
 from webapp.access.actor import Actor
-from webapp.db import atomic, get_session
+from webapp.db import atomic, get_connection, get_session
 from webapp.extensions import utc_now
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.rules import (
@@ -74,17 +74,18 @@ def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> 
     """
     if not happenings:
         return []
-    session = get_session()
+    get_session().flush()
+    connection = get_connection()
     # On SQLite there is one writer, who takes the first; on Postgres whoever comes takes one that is free.
-    lane = session.execute(_FREE_LANE).one_or_none()
+    lane = connection.execute(_FREE_LANE).one_or_none()
     if lane is None:  # more writers at once than lanes: wait for the first like the others
-        lane = session.execute(_FIRST_LANE).one()
+        lane = connection.execute(_FIRST_LANE).one()
     rows, last = [], lane.hash
     for number, happening in enumerate(happenings, lane.number + 1):
         rows.append(_entry(kind, happening, actor, lane=lane.lane, number=number, previous=last))
         last = rows[-1]["hash"]
-    ids = sorted(session.execute(_ADD, rows).all())  # by their numbers in the lane
-    session.execute(_MOVE_END, {"held": lane.lane, "number": rows[-1]["number"], "hash": last})
+    ids = sorted(connection.execute(_ADD, rows).tuples())  # by their numbers in the lane
+    connection.execute(_MOVE_END, {"held": lane.lane, "number": rows[-1]["number"], "hash": last})
     return [entry_id for _number, entry_id in ids]
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, func, select
 
 from webapp.access.permissions import Permission, Role
-from webapp.db import get_session
+from webapp.db import get_connection, get_session
 from webapp.errors import N_, NotFound
 from webapp.extensions import UtcDateTime, table_of, utc_now
 from webapp.listing.definition import Listing, SearchIndex, Segments, Selection
@@ -96,7 +96,7 @@ class Bearer(NamedTuple):
 def find_token(secret: str, *, address: str) -> Bearer | None:
     """The living token, come from where it may come from, and its owner; one query."""
     parameters = {"token_hash": hash_secret(secret), "now": utc_now()}
-    row = get_session().execute(_FIND_TOKEN, parameters).one_or_none()
+    row = get_connection().execute(_FIND_TOKEN, parameters).one_or_none()
     if row is None or not is_within(address, row.address_range):
         return None
     return Bearer(

@@ -46,6 +46,7 @@ SCOPES: Mapping[Permission, str] = {
     Permission.CREDITS_MOVE: N_("Transfer credits"),
     Permission.CREDITS_ISSUE: N_("Grant and withdraw credits"),
 }
+_BY_VALUE = {scope.value: scope for scope in SCOPES}
 READING = frozenset({Permission.USERS_READ, Permission.HISTORY_READ, Permission.CREDITS_READ})
 
 
@@ -143,8 +144,7 @@ def pack_scopes(scopes: Iterable[Permission]) -> str:
 
 def unpack_scopes(text: str) -> frozenset[Permission]:
     """Those that there are by now: a token made before a permission was renamed must not stop everybody."""
-    known = {scope.value: scope for scope in SCOPES}
-    return frozenset(known[value] for value in text.split() if value in known)
+    return frozenset(_BY_VALUE[value] for value in text.split() if value in _BY_VALUE)
 
 
 def read_days(text: str) -> int:
