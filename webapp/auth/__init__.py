@@ -8,7 +8,7 @@ from webapp.access.identity import set_identity_loader
 
 
 def register(app: Flask) -> None:
-    from webapp.auth.browser import load_identity
+    from webapp.auth.browser import PageSessions, load_identity
     from webapp.auth.refusals import add_refusals
     from webapp.auth.views import (
         blueprint,
@@ -18,6 +18,7 @@ def register(app: Flask) -> None:
     )
     from webapp.web.panels import add_panel
 
+    app.session_interface = PageSessions()
     set_identity_loader(app, load_identity)
     add_refusals(app)
     add_panel(app, "user", render_obstacles_panel)

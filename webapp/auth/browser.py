@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from flask import current_app, g, request, session
+from flask import Flask, Request, current_app, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.access.actor import Door
 from webapp.access.guards import is_unattended
-from webapp.access.identity import Identity, find_identity
+from webapp.access.identity import Identity, door_of_request, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
 from webapp.auth.queries import find_session
@@ -21,6 +23,13 @@ from webapp.web.resend import BROWSER
 logger = logging.getLogger(__name__)
 
 _TOKEN = "token"  # noqa: S105 - the key's name
+
+
+class PageSessions(SecureCookieSessionInterface):
+    """Flask's session, for the pages alone: a program has its token, and its calls read and set no cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if door_of_request() is Door.API else super().open_session(app, request)
 
 
 def settings() -> Settings:

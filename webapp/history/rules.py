@@ -103,9 +103,12 @@ def segment_of(kind: Kind, door: Door) -> str:
     return f"#{KIND_LETTERS[kind]}{DOOR_LETTERS[door]}"
 
 
+_write = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def canonical(value: Mapping[str, Any]) -> str:
     """The one way to write it down, so that the same value has the same hash."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _write(value)
 
 
 def digest(text: str) -> str:

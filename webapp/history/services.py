@@ -80,11 +80,11 @@ def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> 
     lane = connection.execute(_FREE_LANE).one_or_none()
     if lane is None:  # more writers at once than lanes: wait for the first like the others
         lane = connection.execute(_FIRST_LANE).one()
-    rows, last = [], lane.hash
+    rows, last, origin = [], lane.hash, _origin(actor)
     for number, happening in enumerate(happenings, lane.number + 1):
-        rows.append(_entry(kind, happening, actor, lane=lane.lane, number=number, previous=last))
+        rows.append(_entry(kind, happening, actor, origin, lane=lane.lane, number=number, previous=last))
         last = rows[-1]["hash"]
-    ids = sorted(connection.execute(_ADD, rows).tuples())  # by their numbers in the lane
+    ids = sorted(connection.execute(_ADD, rows).all())  # by their numbers in the lane
     connection.execute(_MOVE_END, {"held": lane.lane, "number": rows[-1]["number"], "hash": last})
     return [entry_id for _number, entry_id in ids]
 
@@ -96,15 +96,19 @@ _MOVE_END = update(LANES).where(LANES.c.lane == bindparam("held"))
 _ADD = insert(ENTRIES).returning(ENTRIES.c.number, ENTRIES.c.id)
 
 
+def _origin(actor: Actor) -> str:
+    """The same for all that he does at once: it is erased together."""
+    token = {} if actor.token_id is None else {"token": actor.token_id}
+    return _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS], **token})
+
+
 def _entry(
-    kind: Kind, happening: Happening, actor: Actor, *, lane: int, number: int, previous: str
+    kind: Kind, happening: Happening, actor: Actor, origin: str, *, lane: int, number: int, previous: str
 ) -> dict[str, Any]:
     """The row, linked to the one before it in its lane."""
     subject, changes, facts, words, undoes_id = happening
     name = subject.name if subject else ""
     details = _salted({"name": name, "changes": dict(changes), **facts})
-    token = {} if actor.token_id is None else {"token": actor.token_id}
-    origin = _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS], **token})
     values: dict[str, Any] = {
         "at": utc_now(),
         "kind": kind.value,
