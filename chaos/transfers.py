@@ -10,13 +10,14 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from threading import Event, Lock
 from time import monotonic, sleep
 from typing import NamedTuple
 
 from flask import Flask
 
+from chaos.wire import ANSWER_SECONDS, Wire
 from tests.serving import Server, serve
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, Role
@@ -36,7 +37,6 @@ SECONDS_TO_A_KILL = 10
 MADE, BUSY, REFUSED = 201, frozenset({429, 503}), 409
 MOST_TIMES = 200
 PAUSE_SECONDS = 0.1
-ANSWER_SECONDS = 60
 SCOPES = (Permission.CREDITS_MOVE, Permission.CREDITS_READ)
 PASSWORD = "orchard lantern velvet"
 
@@ -161,14 +161,13 @@ class _Sender:
 
     def __init__(self, server: Server, token: str) -> None:
         self.lost = self.busy = 0
-        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._wire = Wire(server.port, "/api/v1/transfer", {"Authorization": f"Bearer {token}"})
 
     def send_all(self, queue: _Queue) -> list[Sent]:
         try:
             return [self._send(order) for order in queue]
         finally:
-            self._connection.close()
+            self._wire.close()
 
     def _send(self, order: Order) -> Sent:
         body = json.dumps(
@@ -181,22 +180,16 @@ class _Sender:
         )
         for _ in range(MOST_TIMES):
             try:
-                status, retry_after, text = self._post(body, {**self._headers, "Idempotency-Key": order.mark})
-            except (OSError, HTTPException):
-                self._connection.close()
+                status, asks_to_retry, text = self._wire.post(body, key=order.mark)
+            except OSError:
                 self.lost += 1
                 continue
-            if status in BUSY or retry_after:  # 409 with that: its other half is just being done
+            if status in BUSY or asks_to_retry:  # 409 with that: its other half is just being done
                 self.busy += 1
                 sleep(PAUSE_SECONDS)
                 continue
             return Sent(order, status, json.loads(text)["id"] if status == MADE else None, text)
         raise RuntimeError(f"{order} had no answer {MOST_TIMES} times")
-
-    def _post(self, body: str, headers: dict[str, str]) -> tuple[int, str | None, str]:
-        self._connection.request("POST", "/api/v1/transfer", body, headers)
-        answer = self._connection.getresponse()
-        return answer.status, answer.getheader("Retry-After"), answer.read().decode()
 
 
 def _await_ready(server: Server) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, insert, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -62,9 +62,13 @@ TAKE = (
 PEOPLE = select(*PERSON).where(
     USERS.c.id.in_((bindparam("one", type_=BigId), bindparam("other", type_=BigId)))
 )
-# Both sides in one statement: the driver of Postgres would send two as a batch, which takes twice as long.
+# Both sides in one statement, as rows that are selected: the driver of Postgres would send two as a batch,
+# and SQLAlchemy puts VALUES of several rows together anew each time.
 SIDES = ("one", "other")
 _columns = [column for column in POSTINGS.c if column is not POSTINGS.c.id]
-POST = insert(POSTINGS).values(
-    [{it.name: bindparam(f"{side}_{it.name}", type_=it.type) for it in _columns} for side in SIDES]
+POST = insert(POSTINGS).from_select(
+    [column.name for column in _columns],
+    union_all(
+        *(select(*(bindparam(f"{side}_{it.name}", type_=it.type) for it in _columns)) for side in SIDES)
+    ),
 )
