@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 from webapp.listing import statements
 from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
-from webapp.listing.definition import Listing, Range, SearchIndex, Selection
+from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
+from webapp.listing.places import find_place
 from webapp.listing.statements import Shape, parameters
 from webapp.listing.stretches import Stretch
 from webapp.listing.totals import read_totals
@@ -105,6 +106,15 @@ class Finder(ABC):
             return Count(self._population)
         return self._count_all()
 
+    def places_of(self, sort: str) -> Segments | None:
+        """Those by which a row is found by its number, without counting off all before it."""
+        segments, selection = self.listing.segments, self.selection
+        if segments is None or segments.places is None:
+            return None
+        if selection.words or selection.owners or selection.range:
+            return None
+        return segments if self.listing.sorts[sort].column is self.listing.row_id else None
+
     @abstractmethod
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
         """The rows that hold the words; sets ``count`` where that costs nothing."""
@@ -145,9 +155,20 @@ class Finder(ABC):
     # --- the ways ---
 
     def _walk(self, wanted: Slice) -> Sequence[AnyRow]:
+        if wanted.offset and (segments := self.places_of(wanted.sort)):
+            place = find_place(
+                self.session,
+                segments,
+                self.shape.segments,
+                offset=wanted.offset,
+                descending=wanted.descending,
+            )
+            if place is None:
+                return []
+            wanted = replace(wanted, edge=place.edge, offset=wanted.offset - place.before)
         shape, edge = self._shape(wanted), wanted.edge
         if wanted.offset:
-            skipped = self._run(statements.skip(self.listing, shape), offset=wanted.offset - 1)
+            skipped = self._run(statements.skip(self.listing, shape), edge=edge, offset=wanted.offset - 1)
             if not skipped:
                 return []
             edge = Edge(skipped[0].sort_key, skipped[0].id, None)

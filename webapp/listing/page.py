@@ -123,7 +123,8 @@ class _Paging:
         count = self.finder.count
         if not count.is_exact and offset + self.request.size > MOST_COUNTED:
             return self._page([], position=offset, is_past_end=True, is_too_far=True)
-        if count.is_exact and count.value // 2 < offset < count.value:
+        is_near_end = count.is_exact and count.value // 2 < offset < count.value
+        if is_near_end and self.finder.places_of(self.sort) is None:
             rows = self._numbered_from_end(offset, count.value)
         else:
             rows = self._fetch(offset=offset)
