@@ -20,6 +20,7 @@ down_revision: str | None = "0010"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+BLOCK_BITS = (16, 11)
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OLD_ORDERS: list[Order] = [
     TextOrder("name_key", 0),
@@ -31,21 +32,24 @@ OLD_ORDERS: list[Order] = [
 
 def upgrade() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
-    op.create_table(
+    users = sa.table("users", sa.column("id"), sa.column("segment"))
+    places = op.create_table(
         "users_places",
         sa.Column("id", BigId, nullable=False),
+        sa.Column("bits", sa.Integer(), nullable=False),
         sa.Column("block", BigId, nullable=False),
         sa.Column("segment", sa.String(3), nullable=False),
         sa.Column("amount", BigId, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_users_places"),
     )
-    op.create_index("ix_users_places", "users_places", ["block", "segment"])
+    op.create_index("ix_users_places", "users_places", ["bits", "block", "segment"])
     make_search([NumberOrder("id", 2), *OLD_ORDERS])
     op.create_index("ix_users_by_id", "users", ["segment", "id"])
-    op.execute(
-        "INSERT INTO users_places (block, segment, amount)"
-        " SELECT id >> 14, segment, count(*) FROM users GROUP BY 1, 2"
-    )
+    for bits in BLOCK_BITS:
+        size = sa.literal_column(str(bits))
+        block = users.c.id.op(">>")(size)
+        counted = sa.select(size, block, users.c.segment, sa.func.count()).group_by(block, users.c.segment)
+        op.execute(places.insert().from_select(["bits", "block", "segment", "amount"], counted))
     if not is_sqlite:
         run(totals_triggers("users", "segment", is_sqlite=False))  # how they fold has changed
     run(places_triggers("users", "segment", is_sqlite=is_sqlite))

@@ -30,7 +30,7 @@ from webapp.users.queries import LISTING, SORTS, STATUSES, select_users
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
-BLOCK = 1 << BLOCK_BITS
+BLOCK = 1 << BLOCK_BITS[0]
 ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
 each_order = pytest.mark.parametrize("order", ORDERS)
 slow = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -128,7 +128,9 @@ plans = st.builds(
     filters=filters,
     ways=st.lists(ways, min_size=1, max_size=3).map(tuple),
     most_counted=st.sampled_from([MOST_COUNTED, MOST_COUNTED, 2]),
-    steps=st.lists(st.sampled_from([1, 1, 700, BLOCK // 2, BLOCK, 5 * BLOCK]), min_size=1).map(tuple),
+    steps=st.lists(
+        st.sampled_from([1, 1, 700, *(1 << bits for bits in BLOCK_BITS), 5 * BLOCK]), min_size=1
+    ).map(tuple),
 )
 sizes = st.integers(1, 5)
 

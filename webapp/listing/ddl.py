@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from webapp.listing.periods import month_mark, year_mark
 from webapp.listing.stretches import Order
 
-BLOCK_BITS = 14  # a block of ids, whose rows are counted, holds 2**14
+# Rows are counted in blocks of ids, which differ in no more than so many of their last bits: of ten million
+# rows there are 150 large blocks, and 32 small ones in each.
+BLOCK_BITS = (16, 11)
 
 
 def search_table(
@@ -62,28 +64,33 @@ def search_table(
 
 def totals_triggers(table: str, segment: str, *, is_sqlite: bool) -> list[str]:
     """Keep ``<table>_totals``: how many rows each segment has."""
-    return _count_triggers(table, f"{table}_totals", {"segment": f"{{row}}.{segment}"}, is_sqlite)
+    return _count_triggers(table, f"{table}_totals", {"segment": f"{{row}}.{segment}"}, is_sqlite=is_sqlite)
 
 
 def places_triggers(table: str, segment: str, *, is_sqlite: bool) -> list[str]:
-    """Keep ``<table>_places``: how many rows each segment has in each block of ids."""
-    keys = {"block": f"({{row}}.id >> {BLOCK_BITS})", "segment": f"{{row}}.{segment}"}
-    return _count_triggers(table, f"{table}_places", keys, is_sqlite)
+    """Keep ``<table>_places``: how many rows each segment has in each block of ids, of either size."""
+    keys = {"bits": "{bits}", "block": "({row}.id >> {bits})", "segment": f"{{row}}.{segment}"}
+    return _count_triggers(table, f"{table}_places", keys, BLOCK_BITS, is_sqlite=is_sqlite)
 
 
-def _count_triggers(table: str, counts: str, keys: Mapping[str, str], is_sqlite: bool) -> list[str]:
-    """Keep a table in which the amounts of the same keys are to be summed. Each key has a name, and says
-    what it is of a {row}.
+def _count_triggers(
+    table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int] = (), *, is_sqlite: bool
+) -> list[str]:
+    """Keep a table in which the amounts of the same keys are to be summed. Each key has a name, and says what
+    it is of a {row}; where there are ``sizes``, once for each as {bits}.
     """
-    return (_sqlite_counts if is_sqlite else _postgres_counts)(table, counts, keys)
+    return (_sqlite_counts if is_sqlite else _postgres_counts)(table, counts, keys, sizes)
 
 
-def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str]) -> list[str]:
+def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int]) -> list[str]:
     """One row for the same keys: SQLite has one writer at a time, so nobody waits for it."""
     names = ", ".join(keys)
 
     def add(row: str, amount: int) -> str:
-        values = {name: key.format(row=row) for name, key in keys.items()}
+        return " ".join(add_once(row, bits, amount) for bits in sizes or (0,))
+
+    def add_once(row: str, bits: int, amount: int) -> str:
+        values = {name: key.format(row=row, bits=bits) for name, key in keys.items()}
         is_it = " AND ".join(f"{name} = {value}" for name, value in values.items())
         return (
             f"INSERT INTO {counts} ({names}, amount) SELECT {', '.join(values.values())}, 0"
@@ -93,7 +100,9 @@ def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str]) -> list[str
             f" WHERE id = (SELECT min(id) FROM {counts} WHERE {is_it});"
         )
 
-    changed = " OR ".join(f"{key.format(row='old')} <> {key.format(row='new')}" for key in keys.values())
+    finest = min(sizes, default=0)
+    old, new = ([key.format(row=row, bits=finest) for key in keys.values()] for row in ("old", "new"))
+    changed = " OR ".join(f"{one} <> {other}" for one, other in zip(old, new, strict=True) if one != other)
     return [
         f"CREATE TRIGGER {counts}_insert AFTER INSERT ON {table} BEGIN {add('new', 1)} END",
         f"CREATE TRIGGER {counts}_delete AFTER DELETE ON {table} BEGIN {add('old', -1)} END",
@@ -102,42 +111,46 @@ def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str]) -> list[str
     ]
 
 
-def _postgres_counts(table: str, counts: str, keys: Mapping[str, str]) -> list[str]:
-    """Each statement adds its difference as rows of its own; one in a hundred folds up the free ones of the
-    same keys.
+def _postgres_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int]) -> list[str]:
+    """Each statement adds its differences as rows of its own; one in ten folds up those of the same keys that
+    are free.
     """
     names = ", ".join(keys)
-    old, new = (
-        ", ".join(f"{key.format(row=rows)} AS {name}" for name, key in keys.items())
-        for rows in ("old_rows", "new_rows")
-    )
+    each = f", (VALUES {', '.join(f'({bits})' for bits in sizes)}) AS size (bits)" if sizes else ""
+
+    def keys_of(rows: str) -> str:
+        return ", ".join(key.format(row=rows, bits="size.bits") for key in keys.values())
+
+    def change(rows: str, amount: int) -> str:
+        return f"SELECT {keys_of(rows)}, {amount} FROM {rows}{each}"
+
+    def add(*changes: str) -> str:
+        return f"""
+                WITH changes ({names}, amount) AS (
+                    {" UNION ALL ".join(changes)}
+                ), added AS (
+                    INSERT INTO {counts} ({names}, amount)
+                    SELECT {names}, sum(amount) FROM changes GROUP BY {names} HAVING sum(amount) <> 0
+                    RETURNING id
+                )
+                SELECT array_agg(id) INTO added FROM added;"""
+
     function = f"""
         CREATE OR REPLACE FUNCTION {counts}_keep() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            added bigint[];
         BEGIN
             IF TG_OP = 'TRUNCATE' THEN
                 DELETE FROM {counts};
-                RETURN NULL;
-            ELSIF TG_OP = 'INSERT' THEN
-                INSERT INTO {counts} ({names}, amount)
-                SELECT {names}, count(*) FROM (SELECT {new} FROM new_rows) AS changes GROUP BY {names};
-            ELSIF TG_OP = 'DELETE' THEN
-                INSERT INTO {counts} ({names}, amount)
-                SELECT {names}, -count(*) FROM (SELECT {old} FROM old_rows) AS changes GROUP BY {names};
-            ELSE
-                INSERT INTO {counts} ({names}, amount)
-                SELECT {names}, sum(amount) FROM (
-                    SELECT {new}, 1 AS amount FROM new_rows UNION ALL SELECT {old}, -1 FROM old_rows
-                ) AS changes
-                GROUP BY {names} HAVING sum(amount) <> 0;
-                IF NOT FOUND THEN
-                    RETURN NULL;
-                END IF;
+            ELSIF TG_OP = 'INSERT' THEN{add(change("new_rows", 1))}
+            ELSIF TG_OP = 'DELETE' THEN{add(change("old_rows", -1))}
+            ELSE{add(change("new_rows", 1), change("old_rows", -1))}
             END IF;
-            IF random() < 0.01 THEN
+            IF added IS NOT NULL AND random() < 0.1 THEN
                 WITH free AS MATERIALIZED (
-                    SELECT id FROM {counts} WHERE ({names}) IN (
-                        SELECT {names} FROM {counts} GROUP BY {names} HAVING count(*) > 1
-                    ) FOR UPDATE SKIP LOCKED
+                    SELECT id FROM {counts}
+                    WHERE ({names}) IN (SELECT {names} FROM {counts} WHERE id = ANY (added))
+                    FOR UPDATE SKIP LOCKED
                 ), gone AS (
                     DELETE FROM {counts} USING free WHERE {counts}.id = free.id RETURNING {counts}.*
                 )

@@ -162,13 +162,16 @@ def totals_table(metadata: MetaData, of: str) -> Table:
 
 
 def places_table(metadata: MetaData, of: str) -> Table:
-    """How many rows of the table ``of`` each block of ids has of each segment: to be summed as well."""
+    """How many rows of the table ``of`` each block of ids has of each segment: to be summed as well. The ids
+    of a block are the same but for their last ``bits``.
+    """
     return Table(
         f"{of}_places",
         metadata,
         Column("id", BigId, primary_key=True),
+        Column("bits", Integer, nullable=False),
         Column("block", BigId, nullable=False),
         Column("segment", String(3), nullable=False),
         Column("amount", BigId, nullable=False),
-        Index(f"ix_{of}_places", "block", "segment"),
+        Index(f"ix_{of}_places", "bits", "block", "segment"),
     )

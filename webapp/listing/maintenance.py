@@ -142,7 +142,7 @@ def find_faults(session: Session, listing: Listing) -> Iterator[str]:
             yield f"The total of {segment} is {abs(amount)} too {'low' if amount > 0 else 'high'}."
     if listing.segments is not None and listing.segments.places is not None:
         for first in find_misplaced(session, listing.segments)[:MOST_TOLD]:
-            yield f"The rows of the block that begins with the id {first} are counted wrongly."
+            yield f"The rows of a block of ids that begins with {first} are counted wrongly."
     if is_sqlite(connection.engine):
         yield from _find_sqlite_faults(listing)
     else:

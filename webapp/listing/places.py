@@ -1,15 +1,26 @@
 """Where in the order of the ids a row of a given number lies, without counting all before it.
 
 Beside a table lies how many rows each block of ids has of each segment, kept by triggers like the totals
-(``webapp/listing/ddl.py``). Summed up they lead to the block; only within it rows are counted off.
+(``webapp/listing/ddl.py``). Summed up they lead to a large block, and within it to a small one; only in that
+rows are counted off.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Table, bindparam, func, insert, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from webapp.extensions import BigId
@@ -34,21 +45,20 @@ def find_place(
     None where there is no such row.
     """
     statement = _find_block(segments, names, descending)
-    found = session.execute(statement, {"offset": offset}).one_or_none()
-    if found is None:
-        return None
-    first = found.block << BLOCK_BITS
-    if descending:
-        edge = Edge(first + (1 << BLOCK_BITS) - 1, LARGEST_ID, None)
-    else:
-        edge = Edge(first, BEFORE_ALL_IDS, None)
-    return Place(edge, int(found.before))
+    first, last, before = 0, LARGEST_ID, 0
+    for bits in BLOCK_BITS:
+        asked = {"bits": bits, "first": first >> bits, "last": last >> bits, "offset": offset - before}
+        found = session.execute(statement, asked).one_or_none()
+        if found is None:
+            return None
+        first, last = found.block << bits, ((found.block + 1) << bits) - 1
+        before += int(found.before)
+    return Place(Edge(last, LARGEST_ID, None) if descending else Edge(first, BEFORE_ALL_IDS, None), before)
 
 
 def find_misplaced(session: Session, segments: Segments) -> list[int]:
     """The first ids of the blocks that are counted wrongly; reads the whole index."""
-    blocks = {int(row.block) for row in session.execute(_differences(segments))}
-    return [block << BLOCK_BITS for block in sorted(blocks)]
+    return sorted({int(row.block) << row.bits for row in session.execute(_differences(segments))})
 
 
 def correct_places(session: Session, segments: Segments) -> None:
@@ -65,20 +75,33 @@ def _table(segments: Segments) -> Table:
 
 @lru_cache(maxsize=1_000)
 def _find_block(segments: Segments, names: tuple[str, ...] | None, descending: bool) -> AnySelect:
+    """Of the blocks ``first`` to ``last`` that in which the row after ``offset`` of their rows lies."""
     kept = _table(segments).c
-    order = kept.block.desc() if descending else kept.block.asc()
     rows = func.sum(kept.amount)
-    blocks = select(kept.block, rows.label("rows"), func.sum(rows).over(order_by=order).label("until"))
+    until = func.sum(rows).over(order_by=kept.block.desc() if descending else kept.block.asc())
+    first, last = (bindparam(name, type_=BigInteger) for name in ("first", "last"))
+    blocks = (
+        select(kept.block, rows.label("rows"), until.label("until"))
+        .where(kept.bits == bindparam("bits", type_=Integer), kept.block.between(first, last))
+        .group_by(kept.block)
+    )
     if names is not None:
         blocks = blocks.where(kept.segment.in_([literal_column(f"'{name}'") for name in names]))
-    block = blocks.group_by(kept.block).subquery().c
-    found = select(block.block, (block.until - block.rows).label("before"))
-    found = found.where(block.until > bindparam("offset", type_=BigInteger))
-    return found.order_by(block.block.desc() if descending else block.block).limit(1)
+    block = blocks.subquery().c
+    return (
+        select(block.block, (block.until - block.rows).label("before"))
+        .where(block.until > bindparam("offset", type_=BigInteger))
+        .order_by(block.until)
+        .limit(1)
+    )
 
 
 @lru_cache
 def _differences(segments: Segments) -> AnySelect:
     row_id = segments.column.table.c.id
-    block = row_id.op(">>", return_type=BigId)(literal_column(str(BLOCK_BITS)))
-    return differences(_table(segments), {"block": block, "segment": segments.column})
+    sizes = [literal_column(str(bits), Integer) for bits in BLOCK_BITS]
+    keys: list[dict[str, ColumnElement[Any]]] = [
+        {"bits": bits, "block": row_id.op(">>", return_type=BigId)(bits), "segment": segments.column}
+        for bits in sizes
+    ]
+    return differences(_table(segments), keys)

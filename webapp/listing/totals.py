@@ -8,7 +8,7 @@ that nobody else holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -50,15 +50,17 @@ def _sums(segments: Segments) -> Select[str, int]:
 
 @lru_cache
 def _differences(segments: Segments) -> AnySelect:
-    return differences(_table(segments), {"segment": segments.column})
+    return differences(_table(segments), [{"segment": segments.column}])
 
 
-def differences(kept: Table, keys: Mapping[str, ColumnElement[Any]]) -> AnySelect:
-    """What the amounts of ``kept`` lack, for each of the ``keys``, beside the rows as they are counted."""
-    key = [column.label(name) for name, column in keys.items()]
-    counted = select(*key, func.count().label("amount")).group_by(*keys.values())
-    columns = [kept.c[name] for name in keys]
+def differences(kept: Table, keys: Sequence[Mapping[str, ColumnElement[Any]]]) -> AnySelect:
+    """What the amounts of ``kept`` lack beside the rows as they are counted, once by each of the ``keys``."""
+    counted = [
+        select(*(key.label(name) for name, key in by.items()), func.count().label("amount")).group_by(*by)
+        for by in keys
+    ]
+    columns = [kept.c[name] for name in keys[0]]
     summed = select(*columns, (-func.sum(kept.c.amount)).label("amount")).group_by(*columns)
-    both = union_all(counted, summed).subquery().c
-    names, difference = [both[name] for name in keys], func.sum(both.amount)
+    both = union_all(*counted, summed).subquery().c
+    names, difference = [both[name] for name in keys[0]], func.sum(both.amount)
     return select(*names, difference.label("amount")).group_by(*names).having(difference != 0)
