@@ -38,6 +38,7 @@ from webapp.listing.types import AnyRow, AnySelect
 
 TYPICAL_PAGE = 51
 SHORTEST_WALK = 1 << 10
+MOST_COUNTED_OFF = 2_000  # rows before a page: to sum up the blocks before it takes as long
 LONGEST_SKIM = 1 << 15
 # To gather a row of a range costs so many times less than to walk past one, of several segments.
 GATHERED_FOR_ONE_WALKED = 5
@@ -155,7 +156,7 @@ class Finder(ABC):
     # --- the ways ---
 
     def _walk(self, wanted: Slice) -> Sequence[AnyRow]:
-        if wanted.offset and (segments := self.places_of(wanted.sort)):
+        if wanted.offset > MOST_COUNTED_OFF and (segments := self.places_of(wanted.sort)):
             place = find_place(
                 self.session,
                 segments,
