@@ -163,8 +163,8 @@ def answer_users(query: ActiveUsersQuery, status: Status | None) -> Answer:
 def list_users(query: UsersQuery) -> Answer:
     """List users.
 
-    Filters and search work together. By the links of the header Link a page costs the same wherever it is; by
-    its number, the more the further it is from both ends.
+    Filters and search work together. By the links of the header Link a page costs the same wherever it is; so
+    it does by its number in the order of arrival, of all users, a status or a role.
     """
     return answer_users(query, query.status)
 

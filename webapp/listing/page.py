@@ -2,7 +2,7 @@
 
 Pages are found by key, not by counting rows off: the first, the last and any page after or before
 a known row cost the same. ``page=N`` counts rows off and is there for jumping; from the middle on it
-counts from the end.
+counts from the end. In the order of the ids it begins at the block in which the page lies.
 """
 
 from __future__ import annotations

@@ -46,14 +46,17 @@ def find_place(
     """
     statement = _find_block(segments, names, descending)
     first, last, before = 0, LARGEST_ID, 0
+    place = None
     for bits in BLOCK_BITS:
         asked = {"bits": bits, "first": first >> bits, "last": last >> bits, "offset": offset - before}
         found = session.execute(statement, asked).one_or_none()
-        if found is None:
-            return None
+        if found is None:  # in a large block: others have deleted rows of it since it was found
+            break
         first, last = found.block << bits, ((found.block + 1) << bits) - 1
         before += int(found.before)
-    return Place(Edge(last, LARGEST_ID, None) if descending else Edge(first, BEFORE_ALL_IDS, None), before)
+        edge = Edge(last, LARGEST_ID, None) if descending else Edge(first, BEFORE_ALL_IDS, None)
+        place = Place(edge, before)
+    return place
 
 
 def find_misplaced(session: Session, segments: Segments) -> list[int]:

@@ -2,8 +2,8 @@
 
 Triggers keep them (``webapp/listing/ddl.py``), so no way of writing can forget to. On Postgres every
 writing statement *adds* a row with its difference instead of updating a common one: writers never
-wait for each other, and the sum is exact in every snapshot. One write in many folds the rows together
-that nobody else holds.
+wait for each other, and the sum is exact in every snapshot. One write in ten folds the rows of its segments
+together that nobody else holds.
 """
 
 from __future__ import annotations

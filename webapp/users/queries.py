@@ -32,11 +32,11 @@ from webapp.users.rules import email_key
 _users = USERS.c
 
 SORTS = {
-    "id": SortKey(_users.id, int),
     "name": SortKey(_users.name_key, str),
     "email": SortKey(_users.email_key, str),
     "created_at": SortKey(_users.created_at, datetime),
     "last_sign_in_at": SortKey(func.coalesce(_users.last_sign_in_at, NEVER), datetime),
+    "id": SortKey(_users.id, int),
 }
 SEGMENTS = {(role, status): segment_of(role, status) for role in ROLE_LETTERS for status in STATUS_LETTERS}
 PARTS = Segments(_users.segment, tuple(SEGMENTS.values()), TOTALS, PLACES)
