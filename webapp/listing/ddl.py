@@ -147,12 +147,12 @@ def _postgres_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Se
             ELSE{add(change("new_rows", 1), change("old_rows", -1))}
             END IF;
             IF added IS NOT NULL AND random() < 0.1 THEN
-                WITH free AS MATERIALIZED (
-                    SELECT id FROM {counts}
-                    WHERE ({names}) IN (SELECT {names} FROM {counts} WHERE id = ANY (added))
-                    FOR UPDATE SKIP LOCKED
-                ), gone AS (
-                    DELETE FROM {counts} USING free WHERE {counts}.id = free.id RETURNING {counts}.*
+                WITH gone AS (
+                    DELETE FROM {counts} WHERE id = ANY (ARRAY(
+                        SELECT id FROM {counts}
+                        WHERE ({names}) IN (SELECT {names} FROM {counts} WHERE id = ANY (added))
+                        FOR UPDATE SKIP LOCKED
+                    )) RETURNING *
                 )
                 INSERT INTO {counts} ({names}, amount)
                 SELECT {names}, sum(amount) FROM gone GROUP BY {names} HAVING sum(amount) <> 0;
