@@ -132,6 +132,8 @@ def list_people(user_ids: Collection[int], *, is_locking: bool = False) -> list[
 
 def find_roles(user_ids: Collection[int]) -> dict[int, Role]:
     """Of those of them that there are."""
+    if not user_ids:
+        return {}
     statement = select(_users.id, _users.role).where(_users.id.in_(user_ids))
     return {row.id: row.role for row in get_session().execute(statement)}
 
