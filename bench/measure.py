@@ -95,7 +95,7 @@ def make_rows(dossier: Client, users: int) -> list[Row]:
         get(Group.API, "API: first page", call_of(page=1)),
         get(Group.API, "API: page in the middle, by its number", call_of(page=pages // 2)),
         get(Group.API, "API: last page, by its number", call_of(page=pages)),
-        get(Group.OTHER, "page in the middle, by its number", middle),
+        get(Group.OTHER, "page in the middle by name, by its number", middle),
         get(Group.OTHER, "one user", person),
         get(Group.OTHER, "edit form", f"{person}/edit"),
         Row(Group.SAVE, "saving an edit", save),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 SORTS = (
-    *("name", "-name", "email", "-email"),
+    *("id", "-id", "name", "-name", "email", "-email"),
     *("created_at", "-created_at", "last_sign_in_at", "-last_sign_in_at"),
 )
 FILTERS: dict[str, dict[str, str]] = {
@@ -81,5 +81,5 @@ def path_of(query: Mapping[str, str], **where: str) -> str:
 
 
 def call_of(*, page: int, page_size: int = 50) -> str:
-    """The address of the same list for programs."""
+    """The address of the same list for programs, in the order of arrival."""
     return f"/api/v1/users?page_size={page_size}&page={page}"

@@ -26,7 +26,7 @@ from webapp.db import atomic, get_session, init_db
 from webapp.extensions import Base, sqla
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.rules import START
-from webapp.users.models import TOTALS, User, derive_keys
+from webapp.users.models import PLACES, TOTALS, User, derive_keys
 from webapp.users.passwords import hash_password
 
 PASSWORD = "orchard lantern velvet"
@@ -122,7 +122,8 @@ def empty_tables(app: Flask) -> None:
         else:
             for table in reversed(tables):
                 connection.execute(table.delete())
-            connection.execute(TOTALS.delete())  # the triggers of users have written to it
+            for counts in (TOTALS, PLACES):  # the triggers of users have written to them
+                connection.execute(counts.delete())
             connection.execute(text("DELETE FROM sqlite_sequence"))
         connection.execute(LANES.update().values(number=0, hash=START))
 
@@ -263,8 +264,8 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, for "nothing was changed".
 
     But for when a device was last seen, when a token was last used and who has a form open, which are marks
-    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the totals, which are an account of the
-    users and not what they sum up to, and for the history, in which refusals stand too.
+    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the totals and the places, which
+    are accounts of the users and not what they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
         session = get_session()
@@ -276,5 +277,5 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
                 )
             )
             for name, table in Base.metadata.tables.items()
-            if name not in {"sessions", "open_forms", TOTALS.name, ENTRIES.name, LANES.name}
+            if name not in {"sessions", "open_forms", TOTALS.name, PLACES.name, ENTRIES.name, LANES.name}
         }

@@ -17,7 +17,7 @@ from webapp.access.permissions import Role
 from webapp.errors import Stale
 from webapp.extensions import sqla
 from webapp.history.models import ENTRIES
-from webapp.users.models import TOTALS
+from webapp.users.models import PLACES, TOTALS
 from webapp.users.models import USERS as ROWS
 from webapp.users.queries import get_user
 from webapp.users.services import create_user, update_user
@@ -89,6 +89,7 @@ DAMAGE: dict[str, Callable[[], object]] = {
     "after version 1 the history tells of 3": lambda: delete(ENTRIES).where(ENTRIES.c.version == 2),
     "entry 2 was changed": lambda: update(ENTRIES).where(ENTRIES.c.number == 2).values(actor_id=99),
     "the total of #mi lacks 1": lambda: delete(TOTALS),
+    "the users of a block of ids from 0 on": lambda: delete(PLACES),
 }
 
 

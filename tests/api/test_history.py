@@ -248,6 +248,26 @@ def test_no_entry_is_undoable_to_a_token_that_the_call_refuses(
     assert deleter.post(f"{HISTORY}/{entry_id}/undo", None).status_code == 403
 
 
+def test_neither_what_staff_became_nor_the_notes_of_others_are_undoable_to_support(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    administrator, support, user = with_token(), with_token("support"), make_user()
+    colleague = make_user(full_name="Auditor", role=Role.AUDITOR)
+    rename(administrator, colleague.id, "Other Auditor")
+    entry_ids = [newest_entry(app)]
+    assert administrator.post(f"{USERS}/{user.id}/notes", {"text": "Called twice."}).status_code == 201
+    entry_ids.append(newest_entry(app))
+    rename(administrator, user.id, "Member")
+    entry_ids.append(newest_entry(app))
+
+    def told(program: Program) -> list[bool]:
+        return [program.get(f"{HISTORY}/{entry_id}").json["is_undoable"] for entry_id in entry_ids]
+
+    assert (told(administrator), told(support)) == ([True, True, True], [False, False, True])
+    undone = [support.post(f"{HISTORY}/{entry_id}/undo", None).status_code for entry_id in entry_ids]
+    assert undone == [403, 403, 200]
+
+
 @pytest.mark.parametrize("number", [0, 99_999, 2**63 - 1, 2**63, 10**19 - 1])
 def test_an_entry_that_is_not_there(with_token: WithToken, number: int) -> None:
     program = with_token()

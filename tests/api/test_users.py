@@ -76,7 +76,8 @@ def test_filters_and_sort_are_those_of_the_pages(with_token: WithToken, make_use
     def ids(query: str) -> list[int]:
         return [user["id"] for user in program.get(f"{USERS}?{query}").json["users"]]
 
-    assert ids("role=support") == [second.id, first.id]
+    assert ids("role=support") == ids("role=support&sort=id") == [first.id, second.id]
+    assert ids("role=support&sort=name") == [second.id, first.id]
     assert ids("role=support&sort=-name") == [first.id, second.id]
     assert ids("role=support&sort=-created_at") == [second.id, first.id]
     assert ids("role=support&status=active") == [second.id]

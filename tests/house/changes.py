@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.conftest import PASSWORD
 from webapp.access.actor import Actor
@@ -16,6 +16,7 @@ from webapp.access.permissions import Role
 from webapp.api import keeping
 from webapp.api.calls import Answered
 from webapp.api.keeping import Ticket
+from webapp.api.models import KEPT_ANSWERS
 from webapp.auth import services as auth
 from webapp.auth import throttle
 from webapp.auth.models import SignInSession
@@ -30,7 +31,7 @@ from webapp.batches.undoing import create_undo
 from webapp.credits import export as export_of_credits
 from webapp.credits import services as credit
 from webapp.credits.rules import order_grant, order_transfer, order_withdrawal
-from webapp.db import get_session
+from webapp.db import atomic, get_session
 from webapp.db.bulk import stored_time
 from webapp.errors import DomainError, Invalid
 from webapp.extensions import utc_now
@@ -299,7 +300,7 @@ TRASH = (
         two_trashed,
         lambda _: trash.purge_older(utc_now() + timedelta(days=1), actor=DESK),
         entries=2,
-        transactions=2,
+        transactions=3,  # two people, and what the API has kept for its time
         kept=frozenset({"trash", "entries", "entries_search", "lanes"}),
     ),
     Change(trash.erase_user, put, lambda user: trash.erase_user(user, actor=DESK), entries=2),
@@ -667,12 +668,22 @@ def left_behind() -> None:
     progress.let_go()
 
 
+def kept_for_its_time() -> None:
+    @atomic
+    def age() -> None:
+        get_session().execute(update(KEPT_ANSWERS).values(made_at=utc_now() - 2 * keeping.KEPT_FOR))
+
+    keeping.keep_answer(TICKET, create_kept)
+    age()
+
+
 KEEPING = (
     Change(keeping.keep_answer, nobody, lambda _: keeping.keep_answer(TICKET, create_kept)),
     Change(keeping.begin_steps, nobody, lambda _: keeping.begin_steps(TICKET), entries=0),
     Change(
         keeping.begin_steps, left_behind, lambda _: keeping.begin_steps(TICKET), "gone on with", entries=0
     ),
+    Change(keeping.forget_old_answers, kept_for_its_time, lambda _: keeping.forget_old_answers(), entries=0),
 )
 
 

@@ -18,6 +18,7 @@ from webapp.listing.keyset import (
     LONGEST_CURSOR,
     BadCursor,
     Edge,
+    Key,
     decode_cursor,
     encode_cursor,
 )
@@ -30,12 +31,12 @@ names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))  # noqa: DTZ001
 times = moments.map(lambda moment: moment.replace(tzinfo=UTC))
 numbers = st.integers(0, LARGEST_ID)
-KEY_TYPES = {"name": str, "-created_at": datetime}
+KEY_TYPES: dict[str, type[Key]] = {"name": str, "-created_at": datetime, "id": int}
 
 
 @quick
-@given(names | times, numbers, st.none() | st.integers(0, LARGEST_POSITION))
-def test_a_cursor_comes_back_as_it_was(key: str | datetime, row_id: int, position: int | None) -> None:
+@given(names | times | numbers, numbers, st.none() | st.integers(0, LARGEST_POSITION))
+def test_a_cursor_comes_back_as_it_was(key: Key, row_id: int, position: int | None) -> None:
     edge = Edge(key, row_id, position)
     cursor = encode_cursor("-some_sort", edge, of="these")
     assert decode_cursor(cursor, order="-some_sort", key_type=type(key), of="these") == edge
@@ -131,6 +132,12 @@ BROKEN: dict[str, str] = {
 def test_what_was_tampered_with_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         decode_cursor(text, order="name", key_type=str)
+
+
+@pytest.mark.parametrize("key", ["1", None, True, 1.0, -1, 2**63, [1]])
+def test_a_number_that_is_none_is_refused(key: object) -> None:
+    with pytest.raises(BadCursor):
+        decode_cursor(seal(["id", key, 1, None, ""]), order="id", key_type=int)
 
 
 @pytest.mark.parametrize(

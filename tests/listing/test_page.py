@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count, cycle
+from itertools import accumulate, cycle
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from webapp.access.permissions import Role
 from webapp.batches.queries import LISTING as BATCHES
 from webapp.db import atomic, get_session
 from webapp.listing.counting import MOST_COUNTED
+from webapp.listing.ddl import BLOCK_BITS
 from webapp.listing.definition import Selection
 from webapp.listing.page import FURTHEST_ROW, LAST, Page, PageRequest, paginate
 from webapp.users.models import User
@@ -30,6 +31,7 @@ from webapp.users.queries import LISTING, SORTS, STATUSES, select_users
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+BLOCK = 1 << BLOCK_BITS[0]
 ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
 each_order = pytest.mark.parametrize("order", ORDERS)
 slow = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,6 +120,7 @@ class Plan:
     filters: Filters = Filters()
     ways: tuple[dict[str, int], ...] = (TUNED,)
     most_counted: int = MOST_COUNTED
+    steps: tuple[int, ...] = (1,)  # from an id to the next, so that they lie in few or in many blocks
 
 
 plans = st.builds(
@@ -126,6 +129,9 @@ plans = st.builds(
     filters=filters,
     ways=st.lists(ways, min_size=1, max_size=3).map(tuple),
     most_counted=st.sampled_from([MOST_COUNTED, MOST_COUNTED, 2]),
+    steps=st.lists(
+        st.sampled_from([1, 1, 700, *(1 << bits for bits in BLOCK_BITS), 5 * BLOCK]), min_size=1
+    ).map(tuple),
 )
 sizes = st.integers(1, 5)
 
@@ -137,7 +143,7 @@ class World:
         self.plan = plan
         self.all_ids: list[int] = []
         self.rows: dict[int, dict[str, Any]] = {}
-        self._numbers = count(1)
+        self._ids = accumulate(cycle(plan.steps))
         self._ways = cycle(plan.ways)
         self._clear()
         for person in plan.crowd:
@@ -148,12 +154,13 @@ class World:
         get_session().execute(delete(User))
 
     def add(self, person: Person) -> None:
-        row_id = next(self._numbers)
-        email = f"{'ab'[row_id % 2]}{row_id}@x.example"
+        row_id = next(self._ids)
+        email = f"{'ab'[len(self.all_ids) % 2]}{row_id}@x.example"
         insert_users([{"id": row_id, "email": email, **vars(person)}])
         self.all_ids.append(row_id)
         if self.plan.filters.let_through(person, email):
             self.rows[row_id] = {
+                "id": row_id,
                 "name": {"Éva": "eva", "zoë": "zoe"}.get(person.full_name, person.full_name.lower()) or email,
                 "email": email,
                 "created_at": person.created_at,

@@ -25,7 +25,7 @@ from webapp.access.permissions import Role
 from webapp.db import get_session, init_db
 from webapp.extensions import Base
 from webapp.users import passwords
-from webapp.users.models import TOTALS
+from webapp.users.models import PLACES, TOTALS
 
 
 def stored_columns(table: Table) -> list[Column[object]]:
@@ -129,7 +129,7 @@ class Desk:
             self.rows = {
                 table: [dict(row) for row in get_session().execute(select(*stored_columns(table))).mappings()]
                 for table in Base.metadata.sorted_tables
-                if table is not TOTALS  # kept by triggers
+                if table not in {TOTALS, PLACES}  # kept by triggers
             }
 
     def put_back(self) -> None:

@@ -106,6 +106,7 @@ def test_a_filter_finds_exactly_whom_it_means(
 
 
 KEYS: dict[str, Callable[[User], object]] = {
+    "id": lambda user: user.id,
     "name": lambda user: user.name_key,
     "email": lambda user: user.email_key,
     "created_at": lambda user: user.created_at,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from webapp.access.actor import Actor, Door
 from webapp.access.identity import current_actor
-from webapp.access.permissions import Permission
+from webapp.access.permissions import Permission, Role
 from webapp.api.bodies import WHOLE
 from webapp.api.calls import Answer, Calls, Shown
 from webapp.api.credits import write_amount
@@ -29,11 +29,11 @@ from webapp.api.users import show as show_user
 from webapp.history import queries
 from webapp.history.queries import Story
 from webapp.history.rules import Kind
-from webapp.history.timeline import is_undoable, undo_permission
+from webapp.history.timeline import find_undoable_people, may_undo
 from webapp.listing.definition import Selection
 from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.search import split_words
-from webapp.users.queries import get_user
+from webapp.users.queries import find_roles, get_user
 from webapp.users.undoing import undo_change
 
 calls = Calls("History")
@@ -101,10 +101,11 @@ class Undone(Shown):
 
 def show_all(stories: Sequence[Story], actor: Actor) -> list[EntryShown]:
     undone = queries.find_undone([story.id for story in stories])
-    return [show(story, actor, is_undone=story.id in undone) for story in stories]
+    roles = find_roles(find_undoable_people(stories))
+    return [show(story, actor, roles, is_undone=story.id in undone) for story in stories]
 
 
-def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
+def show(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: bool) -> EntryShown:
     knows_people = actor.may(Permission.USERS_READ)
     return EntryShown(
         **{name: getattr(story, name) for name in PLAIN},
@@ -121,10 +122,7 @@ def show(story: Story, actor: Actor, *, is_undone: bool) -> EntryShown:
             if _may_see(name, actor)
         },
         is_undone=is_undone,
-        is_undoable=is_undoable(story)
-        and not is_undone
-        and actor.may(Permission.USERS_EDIT)  # what undo_entry asks for
-        and actor.may(undo_permission(story)),
+        is_undoable=not is_undone and may_undo(story, actor, roles),
     )
 
 

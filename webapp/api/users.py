@@ -23,7 +23,16 @@ from webapp.web.language import gettext
 calls = Calls("Users")
 
 Sort = Literal[
-    "name", "-name", "email", "-email", "created_at", "-created_at", "last_sign_in_at", "-last_sign_in_at"
+    "id",
+    "-id",
+    "name",
+    "-name",
+    "email",
+    "-email",
+    "created_at",
+    "-created_at",
+    "last_sign_in_at",
+    "-last_sign_in_at",
 ]
 Status = Literal["active", "invited", "inactive"]
 AnyRole = Annotated[Role, Strict(False)]  # JSON has no roles, only their names
@@ -43,7 +52,7 @@ FullName = Annotated[
 
 
 class ActiveUsersQuery(ListQuery):
-    sort: Sort = Field("name", description="“-” in front turns the order round.")
+    sort: Sort = Field("id", description="“id” is the order of arrival; “-” in front turns the order round.")
     query: SearchText = Field("", description="Words of name and e-mail, without regard to case and accents.")
     role: Role | None = Field(None, description="Only users of this role.")
     created_from: Moment | None = Field(None, description="Created at this moment or later.")
@@ -154,8 +163,8 @@ def answer_users(query: ActiveUsersQuery, status: Status | None) -> Answer:
 def list_users(query: UsersQuery) -> Answer:
     """List users.
 
-    Filters and search work together. By the links of the header Link a page costs the same wherever it is; by
-    its number, the more the further it is from both ends.
+    Filters and search work together. By the links of the header Link a page costs the same wherever it is; so
+    it does by its number in the order of arrival, of all users, a status or a role.
     """
     return answer_users(query, query.status)
 

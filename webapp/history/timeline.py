@@ -85,7 +85,7 @@ def _line(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: b
         changes=[_change(*item) for item in story.changes.items()],
         undoes_id=story.undoes_id,
         is_undone=is_undone,
-        is_undoable=is_undoable(story) and not is_undone and _may_undo(story, actor, roles),
+        is_undoable=not is_undone and may_undo(story, actor, roles),
         batch_id=story.facts.get("batch"),
     )
 
@@ -106,7 +106,12 @@ def is_undoable(story: Story) -> bool:
     )
 
 
-def undo_permission(story: Story) -> Permission:
+def find_undoable_people(stories: Iterable[Story]) -> set[int]:
+    """Those about whom something might be undone, so that their roles are asked for."""
+    return {story.subject_id for story in stories if story.subject_id is not None and is_undoable(story)}
+
+
+def _undo_permission(story: Story) -> Permission:
     """What the service will ask for that undoes it."""
     if story.kind in {Kind.CREATED, Kind.DELETED, Kind.RESTORED}:
         return Permission.USERS_DELETE
@@ -115,13 +120,14 @@ def undo_permission(story: Story) -> Permission:
     return Permission.USERS_SET_ROLE if "role" in story.changes else Permission.USERS_EDIT
 
 
-def _may_undo(story: Story, actor: Actor, roles: Mapping[int, Role]) -> bool:
-    if not actor.may(Permission.USERS_EDIT):  # what the page asks for
+def may_undo(story: Story, actor: Actor, roles: Mapping[int, Role]) -> bool:
+    """Whether it is offered to ``actor``: a later change may still stand in its way."""
+    if not is_undoable(story) or not actor.may(Permission.USERS_EDIT):  # what every door asks for
         return False
     if story.kind is Kind.DELETED:
-        return actor.may(undo_permission(story))
+        return actor.may(_undo_permission(story))
     role = roles.get(story.subject_id or 0)
-    if role is None or not actor.may(undo_permission(story), on=role):
+    if role is None or not actor.may(_undo_permission(story), on=role):
         return False
     if story.kind in {Kind.NOTE_ADDED, Kind.NOTE_EDITED} and story.facts.get("author_id") != actor.user_id:
         return story.kind is Kind.NOTE_ADDED and actor.may(Permission.USERS_DELETE, on=role)

@@ -13,7 +13,7 @@ from webapp.db import get_session
 from webapp.history import queries, services
 from webapp.history.forms import HistoryFilterForm, page_request
 from webapp.history.rules import Kind
-from webapp.history.timeline import is_undoable, make_lines
+from webapp.history.timeline import find_undoable_people, make_lines
 from webapp.listing.page import paginate
 
 blueprint = Blueprint("history", __name__, url_prefix="/history")
@@ -39,10 +39,8 @@ def list_history() -> Response:
 
 
 def _read_roles(stories: Sequence[queries.Story]) -> Mapping[int, Role]:
-    """Of those about whom something might be undone."""
-    ids = {story.subject_id for story in stories if story.subject_id is not None and is_undoable(story)}
     read: RoleReader = current_app.extensions["roles"]
-    return read(ids) if ids else {}
+    return read(find_undoable_people(stories))
 
 
 def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> Response:

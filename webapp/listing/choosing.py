@@ -29,8 +29,9 @@ from sqlalchemy.orm import Session
 from webapp.listing import hits, probes, walks
 from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
-from webapp.listing.definition import Listing, Range, SearchIndex, Selection
+from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
+from webapp.listing.places import find_place
 from webapp.listing.shape import Shape, parameters
 from webapp.listing.stretches import Stretch
 from webapp.listing.totals import read_totals
@@ -38,6 +39,7 @@ from webapp.listing.types import AnyRow, AnySelect
 
 TYPICAL_PAGE = 51
 SHORTEST_WALK = 1 << 10
+MOST_COUNTED_OFF = 2_000  # rows before a page: to sum up the blocks before it takes as long
 LONGEST_SKIM = 1 << 15
 # To gather a row of a range costs so many times less than to walk past one, of several segments.
 GATHERED_FOR_ONE_WALKED = 5
@@ -106,6 +108,15 @@ class Finder(ABC):
             return Count(self._population)
         return self._count_all()
 
+    def places_of(self, sort: str) -> Segments | None:
+        """Those by which a row is found by its number, without counting off all before it."""
+        segments, selection = self.listing.segments, self.selection
+        if segments is None or segments.places is None:
+            return None
+        if selection.words or selection.owners or selection.range:
+            return None
+        return segments if self.listing.sorts[sort].column is self.listing.row_id else None
+
     @abstractmethod
     def _search(self, wanted: Slice) -> Sequence[AnyRow]:
         """The rows that hold the words; sets ``count`` where that costs nothing."""
@@ -146,9 +157,20 @@ class Finder(ABC):
     # --- the ways ---
 
     def _walk(self, wanted: Slice) -> Sequence[AnyRow]:
+        if wanted.offset > MOST_COUNTED_OFF and (segments := self.places_of(wanted.sort)):
+            place = find_place(
+                self.session,
+                segments,
+                self.shape.segments,
+                offset=wanted.offset,
+                descending=wanted.descending,
+            )
+            if place is None:
+                return []
+            wanted = replace(wanted, edge=place.edge, offset=wanted.offset - place.before)
         shape, edge = self._shape(wanted), wanted.edge
         if wanted.offset:
-            skipped = self._run(walks.skip(self.listing, shape), offset=wanted.offset - 1)
+            skipped = self._run(walks.skip(self.listing, shape), edge=edge, offset=wanted.offset - 1)
             if not skipped:
                 return []
             edge = Edge(skipped[0].sort_key, skipped[0].id, None)

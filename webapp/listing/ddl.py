@@ -4,15 +4,19 @@ Migrations run these statements, and `flask reindex` runs them again. A migratio
 ever, so what is here changes only together with a new migration that drops and makes it anew;
 ``tests/db/test_migrations.py`` compares what both make.
 
-Names follow the table: ``users_search``, ``users_totals`` and triggers that begin so.
+Names follow the table: ``users_search``, ``users_totals``, ``users_places`` and triggers that begin so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from webapp.listing.periods import month_mark, year_mark
 from webapp.listing.stretches import Order
+
+# Rows are counted in blocks of ids, which differ in no more than so many of their last bits: of ten million
+# rows there are 150 large blocks, and 32 small ones in each.
+BLOCK_BITS = (16, 11)
 
 
 def search_table(
@@ -43,7 +47,7 @@ def search_table(
     changed = " OR ".join(
         [
             *(f"old.{column} <> new.{column}" for column in ("id", text, segment, time)),
-            *(order.sqlite_changed("old", "new") for order in orders if order.column != time),
+            *(order.sqlite_changed("old", "new") for order in orders if order.column not in {"id", time}),
         ]
     )
     add = f"INSERT INTO {name} (rowid, {columns}) VALUES (new.id, {values('new')})"
@@ -59,67 +63,99 @@ def search_table(
 
 
 def totals_triggers(table: str, segment: str, *, is_sqlite: bool) -> list[str]:
-    """Keep ``<table>_totals``, in which the amounts of one segment are to be summed."""
-    return _sqlite_totals(table, segment) if is_sqlite else _postgres_totals(table, segment)
+    """Keep ``<table>_totals``: how many rows each segment has."""
+    return _count_triggers(table, f"{table}_totals", {"segment": f"{{row}}.{segment}"}, is_sqlite=is_sqlite)
 
 
-def _sqlite_totals(table: str, segment: str) -> list[str]:
-    """One row for each segment: SQLite has one writer at a time, so nobody waits for it."""
-    totals = f"{table}_totals"
+def places_triggers(table: str, segment: str, *, is_sqlite: bool) -> list[str]:
+    """Keep ``<table>_places``: how many rows each segment has in each block of ids, of either size."""
+    keys = {"bits": "{bits}", "block": "({row}.id >> {bits})", "segment": f"{{row}}.{segment}"}
+    return _count_triggers(table, f"{table}_places", keys, BLOCK_BITS, is_sqlite=is_sqlite)
+
+
+def _count_triggers(
+    table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int] = (), *, is_sqlite: bool
+) -> list[str]:
+    """Keep a table in which the amounts of the same keys are to be summed. Each key has a name, and says what
+    it is of a {row}; where there are ``sizes``, once for each as {bits}.
+    """
+    return (_sqlite_counts if is_sqlite else _postgres_counts)(table, counts, keys, sizes)
+
+
+def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int]) -> list[str]:
+    """One row for the same keys: SQLite has one writer at a time, so nobody waits for it."""
+    names = ", ".join(keys)
 
     def add(row: str, amount: int) -> str:
-        is_it = f"segment = {row}.{segment}"
+        return " ".join(add_once(row, bits, amount) for bits in sizes or (0,))
+
+    def add_once(row: str, bits: int, amount: int) -> str:
+        values = {name: key.format(row=row, bits=bits) for name, key in keys.items()}
+        is_it = " AND ".join(f"{name} = {value}" for name, value in values.items())
         return (
-            f"INSERT INTO {totals} (segment, amount) SELECT {row}.{segment}, 0"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {totals} WHERE {is_it});"
+            f"INSERT INTO {counts} ({names}, amount) SELECT {', '.join(values.values())}, 0"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {counts} WHERE {is_it});"
             # One row of them: a correction adds another.
-            f" UPDATE {totals} SET amount = amount + {amount}"
-            f" WHERE id = (SELECT min(id) FROM {totals} WHERE {is_it});"
+            f" UPDATE {counts} SET amount = amount + {amount}"
+            f" WHERE id = (SELECT min(id) FROM {counts} WHERE {is_it});"
         )
 
+    finest = min(sizes, default=0)
+    old, new = ([key.format(row=row, bits=finest) for key in keys.values()] for row in ("old", "new"))
+    changed = " OR ".join(f"{one} <> {other}" for one, other in zip(old, new, strict=True) if one != other)
     return [
-        f"CREATE TRIGGER {totals}_insert AFTER INSERT ON {table} BEGIN {add('new', 1)} END",
-        f"CREATE TRIGGER {totals}_delete AFTER DELETE ON {table} BEGIN {add('old', -1)} END",
-        f"CREATE TRIGGER {totals}_update AFTER UPDATE ON {table} WHEN old.{segment} <> new.{segment}"
+        f"CREATE TRIGGER {counts}_insert AFTER INSERT ON {table} BEGIN {add('new', 1)} END",
+        f"CREATE TRIGGER {counts}_delete AFTER DELETE ON {table} BEGIN {add('old', -1)} END",
+        f"CREATE TRIGGER {counts}_update AFTER UPDATE ON {table} WHEN {changed}"
         f" BEGIN {add('old', -1)} {add('new', 1)} END",
     ]
 
 
-def _postgres_totals(table: str, segment: str) -> list[str]:
-    """Each statement adds its difference as a row of its own; one in a hundred folds the free ones up."""
-    totals = f"{table}_totals"
+def _postgres_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int]) -> list[str]:
+    """Each statement adds its differences as rows of its own; one in ten folds up those of the same keys that
+    are free.
+    """
+    names = ", ".join(keys)
+    each = f", (VALUES {', '.join(f'({bits})' for bits in sizes)}) AS size (bits)" if sizes else ""
+
+    def keys_of(rows: str) -> str:
+        return ", ".join(key.format(row=rows, bits="size.bits") for key in keys.values())
+
+    def change(rows: str, amount: int) -> str:
+        return f"SELECT {keys_of(rows)}, {amount} FROM {rows}{each}"
+
+    def add(*changes: str) -> str:
+        return f"""
+                WITH changes ({names}, amount) AS (
+                    {" UNION ALL ".join(changes)}
+                ), added AS (
+                    INSERT INTO {counts} ({names}, amount)
+                    SELECT {names}, sum(amount) FROM changes GROUP BY {names} HAVING sum(amount) <> 0
+                    RETURNING id
+                )
+                SELECT array_agg(id) INTO added FROM added;"""
+
     function = f"""
-        CREATE OR REPLACE FUNCTION {totals}_keep() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE OR REPLACE FUNCTION {counts}_keep() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            added bigint[];
         BEGIN
             IF TG_OP = 'TRUNCATE' THEN
-                DELETE FROM {totals};
-                RETURN NULL;
-            ELSIF TG_OP = 'INSERT' THEN
-                INSERT INTO {totals} (segment, amount)
-                SELECT {segment}, count(*) FROM new_rows GROUP BY {segment};
-            ELSIF TG_OP = 'DELETE' THEN
-                INSERT INTO {totals} (segment, amount)
-                SELECT {segment}, -count(*) FROM old_rows GROUP BY {segment};
-            ELSE
-                INSERT INTO {totals} (segment, amount)
-                SELECT segment, sum(amount) FROM (
-                    SELECT {segment} AS segment, 1 AS amount FROM new_rows
-                    UNION ALL SELECT {segment}, -1 FROM old_rows
-                ) AS changes
-                GROUP BY segment HAVING sum(amount) <> 0;
-                IF NOT FOUND THEN
-                    RETURN NULL;
-                END IF;
+                DELETE FROM {counts};
+            ELSIF TG_OP = 'INSERT' THEN{add(change("new_rows", 1))}
+            ELSIF TG_OP = 'DELETE' THEN{add(change("old_rows", -1))}
+            ELSE{add(change("new_rows", 1), change("old_rows", -1))}
             END IF;
-            IF random() < 0.01 THEN
-                WITH free AS MATERIALIZED (
-                    SELECT id FROM {totals} ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED
-                ), gone AS (
-                    DELETE FROM {totals} USING free WHERE {totals}.id = free.id
-                    RETURNING {totals}.segment, {totals}.amount
+            IF added IS NOT NULL AND random() < 0.1 THEN
+                WITH gone AS (
+                    DELETE FROM {counts} WHERE id = ANY (ARRAY(
+                        SELECT id FROM {counts}
+                        WHERE ({names}) IN (SELECT {names} FROM {counts} WHERE id = ANY (added))
+                        FOR UPDATE SKIP LOCKED
+                    )) RETURNING *
                 )
-                INSERT INTO {totals} (segment, amount)
-                SELECT segment, sum(amount) FROM gone GROUP BY segment HAVING sum(amount) <> 0;
+                INSERT INTO {counts} ({names}, amount)
+                SELECT {names}, sum(amount) FROM gone GROUP BY {names} HAVING sum(amount) <> 0;
             END IF;
             RETURN NULL;
         END $$
@@ -131,18 +167,25 @@ def _postgres_totals(table: str, segment: str) -> list[str]:
         "truncate": "",
     }
     triggers = [
-        f"CREATE OR REPLACE TRIGGER {totals}_{event} AFTER {event.upper()} ON {table} {rows}"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION {totals}_keep()"
+        f"CREATE OR REPLACE TRIGGER {counts}_{event} AFTER {event.upper()} ON {table} {rows}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {counts}_keep()"
         for event, rows in tables.items()
     ]
     return [function, *triggers]
 
 
 def drop_totals_triggers(table: str, *, is_sqlite: bool) -> list[str]:
-    totals = f"{table}_totals"
+    return _drop_count_triggers(f"{table}_totals", is_sqlite)
+
+
+def drop_places_triggers(table: str, *, is_sqlite: bool) -> list[str]:
+    return _drop_count_triggers(f"{table}_places", is_sqlite)
+
+
+def _drop_count_triggers(counts: str, is_sqlite: bool) -> list[str]:
     if is_sqlite:
-        return [f"DROP TRIGGER IF EXISTS {totals}_{event}" for event in ("insert", "delete", "update")]
-    return [f"DROP FUNCTION IF EXISTS {totals}_keep() CASCADE"]
+        return [f"DROP TRIGGER IF EXISTS {counts}_{event}" for event in ("insert", "delete", "update")]
+    return [f"DROP FUNCTION IF EXISTS {counts}_keep() CASCADE"]
 
 
 def drop_search_table(table: str) -> list[str]:

@@ -49,12 +49,14 @@ class Segments:
 
     Every sort has an index that begins with it, so any union of parts is read in order. Where it does not
     ``lead``, there is an index without it as well, for all parts together. ``totals`` says exactly how many
-    rows each part has (see ``webapp/listing/totals.py``).
+    rows each part has (see ``webapp/listing/totals.py``), ``places`` how many in each block of ids (see
+    ``webapp/listing/places.py``).
     """
 
     column: Column[str]
     names: tuple[str, ...]
     totals: Table | None = None
+    places: Table | None = None
     leads: bool = True
 
     def __post_init__(self) -> None:
@@ -156,4 +158,20 @@ def totals_table(metadata: MetaData, of: str) -> Table:
         Column("id", BigId, primary_key=True),
         Column("segment", String(3), nullable=False),
         Column("amount", BigId, nullable=False),
+    )
+
+
+def places_table(metadata: MetaData, of: str) -> Table:
+    """How many rows of the table ``of`` each block of ids has of each segment: to be summed as well. The ids
+    of a block are the same but for their last ``bits``.
+    """
+    return Table(
+        f"{of}_places",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("bits", Integer, nullable=False),
+        Column("block", BigId, nullable=False),
+        Column("segment", String(3), nullable=False),
+        Column("amount", BigId, nullable=False),
+        Index(f"ix_{of}_places", "bits", "block", "segment"),
     )

@@ -11,13 +11,16 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, UnaryExpression, bindparam, tuple_
 
 LONGEST_CURSOR = 4_000
 BEFORE_ALL_IDS, LARGEST_ID = -1, 2**63 - 1
 LARGEST_POSITION = 10**12
+
+
+Key: TypeAlias = str | datetime | int
 
 
 class BadCursor(Exception):
@@ -29,14 +32,14 @@ class SortKey:
     """A sort that an index serves: never NULL (coalesce it), ties broken by the id."""
 
     column: ColumnElement[Any]
-    type: type[str] | type[datetime]
+    type: type[Key]
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """The row at the edge of a page; ``position`` is how many rows came before it, where known."""
 
-    key: str | datetime
+    key: Key
     id: int
     position: int | None
 
@@ -50,24 +53,19 @@ def encode_cursor(order: str, edge: Edge, *, of: str = "") -> str:
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(text: str, *, order: str, key_type: type[str] | type[datetime], of: str = "") -> Edge:
+def decode_cursor(text: str, *, order: str, key_type: type[Key], of: str = "") -> Edge:
     """Raises BadCursor for anything that ``encode_cursor`` did not make for this list and sort."""
     if len(text) > LONGEST_CURSOR:
         raise BadCursor
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         match json.loads(urlsafe_b64decode(padded)):
-            case [str(for_order), str(key), int(row_id), int() | None as position, str(about)] if (
-                for_order == order
-            ):
-                if isinstance(row_id, bool) or isinstance(position, bool):  # JSON's true is an int to Python
+            case [str(for_order), str() | int() as key, int(row_id), int() | None as position, str(about)]:
+                if for_order != order:
                     raise BadCursor
-                value: str | datetime = key
-                if key_type is datetime:
-                    value = datetime.fromisoformat(key).astimezone(UTC)
-                elif "\0" in key:
+                if any(isinstance(value, bool) for value in (key, row_id, position)):  # an int to Python
                     raise BadCursor
-                key.encode()
+                value = _read_key(key, key_type)
             case _:
                 raise BadCursor
     except (ValueError, OverflowError, RecursionError, binascii.Error):
@@ -75,6 +73,18 @@ def decode_cursor(text: str, *, order: str, key_type: type[str] | type[datetime]
     if not 0 <= row_id <= LARGEST_ID or not (position is None or 0 <= position <= LARGEST_POSITION):
         raise BadCursor
     return Edge(value, row_id, position if about == of else None)
+
+
+def _read_key(key: str | int, key_type: type[Key]) -> Key:
+    """Raises ValueError for what is none."""
+    if key_type is int and isinstance(key, int) and 0 <= key <= LARGEST_ID:
+        return key
+    if key_type is datetime and isinstance(key, str):
+        return datetime.fromisoformat(key).astimezone(UTC)
+    if key_type is str and isinstance(key, str) and "\0" not in key:
+        key.encode()
+        return key
+    raise ValueError
 
 
 def order_by(

@@ -13,11 +13,20 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 from webapp.db import atomic, engine, get_session
 from webapp.db.session import CACHE_SIZE, is_sqlite
-from webapp.listing.ddl import drop_search_table, drop_totals_triggers, search_table, totals_triggers
+from webapp.listing.ddl import (
+    drop_places_triggers,
+    drop_search_table,
+    drop_totals_triggers,
+    places_triggers,
+    search_table,
+    totals_triggers,
+)
 from webapp.listing.definition import Listing
+from webapp.listing.places import correct_places, find_misplaced
 from webapp.listing.totals import correct_totals, find_differences
 
 Tell = Callable[[str], object]
+MOST_TOLD = 3  # of blocks, of which there may be thousands
 
 
 @atomic
@@ -55,6 +64,9 @@ def make_indexes(listing: Listing, tell: Tell) -> None:
     if listing.segments is not None and listing.segments.totals is not None:
         tell(listing.segments.totals.name)
         correct_totals(session, listing.segments)
+    if listing.segments is not None and listing.segments.places is not None:
+        tell(listing.segments.places.name)
+        correct_places(session, listing.segments)
     if listing.search is not None and on_sqlite:
         name = listing.search.name
         tell(name)
@@ -128,6 +140,9 @@ def find_faults(session: Session, listing: Listing) -> Iterator[str]:
     if listing.segments is not None and listing.segments.totals is not None:
         for segment, amount in sorted(find_differences(session, listing.segments).items()):
             yield f"The total of {segment} is {abs(amount)} too {'low' if amount > 0 else 'high'}."
+    if listing.segments is not None and listing.segments.places is not None:
+        for first in find_misplaced(session, listing.segments)[:MOST_TOLD]:
+            yield f"The rows of a block of ids that begins with {first} are counted wrongly."
     if is_sqlite(connection.engine):
         yield from _find_sqlite_faults(listing)
     else:
@@ -155,6 +170,9 @@ def _triggers(connection: Connection, listing: Listing) -> _Triggers:
     if segments is not None and segments.totals is not None:
         drop += drop_totals_triggers(table, is_sqlite=on_sqlite)
         make += totals_triggers(table, segments.column.name, is_sqlite=on_sqlite)
+    if segments is not None and segments.places is not None:
+        drop += drop_places_triggers(table, is_sqlite=on_sqlite)
+        make += places_triggers(table, segments.column.name, is_sqlite=on_sqlite)
     if on_sqlite and search is not None and segments is not None:
         drop += drop_search_table(table)
         make += search_table(

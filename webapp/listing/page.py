@@ -2,7 +2,7 @@
 
 Pages are found by key, not by counting rows off: the first, the last and any page after or before
 a known row cost the same. ``page=N`` counts rows off and is there for jumping; from the middle on it
-counts from the end.
+counts from the end. In the order of the ids it begins at the block in which the page lies.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ class _Paging:
         count = self.finder.count
         if not count.is_exact and offset + self.request.size > MOST_COUNTED:
             return self._page([], position=offset, is_past_end=True, is_too_far=True)
-        if count.is_exact and count.value // 2 < offset < count.value:
+        is_near_end = count.is_exact and count.value // 2 < offset < count.value
+        if is_near_end and self.finder.places_of(self.sort) is None:
             rows = self._numbered_from_end(offset, count.value)
         else:
             rows = self._fetch(offset=offset)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.periods import (
     CREATION,
     FIRST_YEAR,
@@ -36,6 +37,7 @@ LENGTHS = (1, 2, 3, 5)  # of the beginnings of texts
 # The first characters that begin a group: four of Latin, the other alphabets, and Han, Kana and Hangul.
 GROUPS = (0, ord("g"), ord("m"), ord("s"), 0x300, 0x3000)
 ALPHABETS, IDEOGRAPHS = GROUPS[-2:]
+BLOCKS = (21, 16, 11)  # how many of the last bits the numbers of a block may differ in
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +159,7 @@ class TextOrder(Order):
         if not is_sqlite:
             return name
         one, two, three, four, five = (*codes, 0, 0, 0, 0, 0)[:5]
-        return chr(self._plane(level) + one % _LETTERS) + _pack(two, three) + _pack(four, five)
-
-    def _plane(self, level: int) -> int:
-        """The first of the characters that marks of a level begin with: planes of Unicode where there are
-        none.
-        """
-        return 0x40000 + (self.number << 16) + level * _LETTERS
+        return chr(_plane(self.number, level) + one % _LETTERS) + _pack(two, three) + _pack(four, five)
 
     def sqlite_marks(self, row: str) -> dict[str, str]:
         key = f"{row}.{self.column}"
@@ -173,7 +169,7 @@ class TextOrder(Order):
         def mark(level: int, *parts: str) -> str:
             one, two, three, four, five = (*parts, "0", "0", "0", "0", "0")[:5]
             return (
-                f"char({self._plane(level)} + {one} % {_LETTERS})"
+                f"char({_plane(self.number, level)} + {one} % {_LETTERS})"
                 f" || {_pack_expression(two, three)} || {_pack_expression(four, five)}"
             )
 
@@ -202,6 +198,40 @@ class TextOrder(Order):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class NumberOrder(Order):
+    """Cut into blocks of numbers that share all but their last bits. ``number`` is as that of a TextOrder."""
+
+    column: str
+    number: int
+
+    def stretches(self, key: int, *, is_sqlite: bool) -> Iterator[Stretch]:
+        for level, bits in enumerate(BLOCKS):
+            block = key >> bits
+            end = (block + 1) << bits
+            mark = self._mark(level, block) if is_sqlite else f"@{bits}:{block}"
+            yield Stretch(block << bits, end if end <= LARGEST_ID else None, mark)
+
+    def _mark(self, level: int, block: int) -> str:
+        more = block >> _LETTER_BITS & _SHARE**2 - 1
+        return chr(_plane(self.number, level) + (block & _LETTERS - 1)) + chr(0x10000 + more) + "#"
+
+    def sqlite_marks(self, row: str) -> dict[str, str]:
+        def mark(level: int, bits: int) -> str:
+            first = f"{_plane(self.number, level)} + ({row}.{self.column} >> {bits} & {_LETTERS - 1})"
+            more = f"{0x10000} + ({row}.{self.column} >> {bits + _LETTER_BITS} & {_SHARE**2 - 1})"
+            return f"char({first}, {more}) || '#'"
+
+        return {f"{self.column}_{bits}": mark(level, bits) for level, bits in enumerate(BLOCKS)}
+
+    def sqlite_changed(self, old: str, new: str) -> str:
+        return f"{old}.{self.column} <> {new}.{self.column}"
+
+    def postgres_marks(self) -> str:
+        marks = [f"'@{bits}:' || ({self.column} >> {bits})::text" for bits in BLOCKS]
+        return f"ARRAY[{', '.join(marks)}]"
+
+
 def _group_expression(first: str) -> str:
     cases = " ".join(f"WHEN {first} < {end} THEN {number}" for number, end in enumerate(GROUPS[1:]))
     return f"CASE {cases} ELSE {len(GROUPS) - 1} END"
@@ -209,7 +239,13 @@ def _group_expression(first: str) -> str:
 
 # What a character of a mark can tell apart: of a first character so many, of each of two others the root of
 # _PAIRS. Two beginnings that share a mark only cost a look at each other's rows.
-_LETTERS, _SHARE = 0x2000, 0x200
+_LETTER_BITS = 13
+_LETTERS, _SHARE = 1 << _LETTER_BITS, 0x200
+
+
+def _plane(number: int, level: int) -> int:
+    """The first of the characters that marks of a level begin with, in planes of Unicode without any."""
+    return 0x40000 + (number << 16) + level * _LETTERS
 
 
 def _pack(one: int, other: int) -> str:

@@ -2,16 +2,17 @@
 
 Triggers keep them (``webapp/listing/ddl.py``), so no way of writing can forget to. On Postgres every
 writing statement *adds* a row with its difference instead of updating a common one: writers never
-wait for each other, and the sum is exact in every snapshot. One write in many folds the rows together
-that nobody else holds.
+wait for each other, and the sum is exact in every snapshot. One write in ten folds the rows of its segments
+together that nobody else holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, func, insert, select, union_all
 from sqlalchemy.orm import Session
 
 from webapp.listing.definition import Segments
@@ -35,23 +36,31 @@ def correct_totals(session: Session, segments: Segments) -> None:
         session.execute(statement)
 
 
-def _columns(segments: Segments) -> Any:
+def _table(segments: Segments) -> Table:
     if segments.totals is None:
         raise ValueError("nobody keeps totals of these segments")
-    return segments.totals.c
+    return segments.totals
 
 
 @lru_cache
 def _sums(segments: Segments) -> Select[str, int]:
-    totals = _columns(segments)
+    totals = _table(segments).c
     return select(totals.segment, func.sum(totals.amount)).group_by(totals.segment)
 
 
 @lru_cache
 def _differences(segments: Segments) -> AnySelect:
-    totals = _columns(segments)
-    counted = select(segments.column.label("segment"), func.count().label("amount")).group_by(segments.column)
-    kept = select(totals.segment, (-func.sum(totals.amount)).label("amount")).group_by(totals.segment)
-    both = union_all(counted, kept).subquery()
-    difference = func.sum(both.c.amount)
-    return select(both.c.segment, difference.label("amount")).group_by(both.c.segment).having(difference != 0)
+    return differences(_table(segments), [{"segment": segments.column}])
+
+
+def differences(kept: Table, keys: Sequence[Mapping[str, ColumnElement[Any]]]) -> AnySelect:
+    """What the amounts of ``kept`` lack beside the rows as they are counted, once by each of the ``keys``."""
+    counted = [
+        select(*(key.label(name) for name, key in by.items()), func.count().label("amount")).group_by(*by)
+        for by in keys
+    ]
+    columns = [kept.c[name] for name in keys[0]]
+    summed = select(*columns, (-func.sum(kept.c.amount)).label("amount")).group_by(*columns)
+    both = union_all(*counted, summed).subquery().c
+    names, difference = [both[name] for name in keys[0]], func.sum(both.amount)
+    return select(*names, difference.label("amount")).group_by(*names).having(difference != 0)

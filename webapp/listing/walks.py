@@ -110,6 +110,8 @@ def _merge(
     branches = [rows]
     if shape.owners and shape.segments is not None:
         branches = [rows.where(is_of(listing, shape.segments, is_indexed=False))]
+    elif key is listing.row_id and shape.segments is None:
+        pass  # the primary key has all of them in order
     elif names := merged_segments(listing, shape):
         branches = [rows.where(segment_column(listing) == quoted(name)) for name in names]
     return _in_order(listing, shape, branches, is_skipping=is_skipping)

@@ -21,10 +21,10 @@ from sqlalchemy.orm import Mapped, Unmapped, mapped_column, unmapped_column, val
 from webapp.access.permissions import Role
 from webapp.errors import N_
 from webapp.extensions import Base, BigId, FoldedText, Generated, UtcDateTime, table_of, utc_now
-from webapp.listing.definition import month_number, search_index, totals_table
+from webapp.listing.definition import month_number, places_table, search_index, totals_table
 from webapp.listing.periods import Signs
 from webapp.listing.search import fold, searchable
-from webapp.listing.stretches import Order, TextOrder, TimeOrder
+from webapp.listing.stretches import NumberOrder, Order, TextOrder, TimeOrder
 from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, email_key
 
 # Text with a CHECK of our own: adding a role is then a plain migration on both databases.
@@ -152,6 +152,7 @@ def segment_of(role: Role, status: str) -> str:
 USERS = table_of(User)
 TRASH = table_of(Trashed)
 TOTALS = totals_table(Base.metadata, of="users")
+PLACES = places_table(Base.metadata, of="users")
 
 _c = USERS.c
 # Each sort's index holds created_at too, so that a period is checked without a look at the row; and that of
@@ -164,10 +165,13 @@ Index(
     *(_c.name_key, _c.email_key, _c.last_sign_in_at),
 )
 Index("ix_users_by_last_sign_in", _c.segment, func.coalesce(_c.last_sign_in_at, NEVER), _c.id, _c.created_at)
+# In the order of arrival a row that is looked at for its period lies beside the one before.
+Index("ix_users_by_id", _c.segment, _c.id)
 # Where a month is chosen, its first names are no first names of the list: they would be far to walk to.
 Index("ix_users_by_month", month_number(_c.created_at), _c.name_key, _c.id, _c.created_at, _c.segment)
 # How the search's index cuts the order of each sort.
 ORDERS: dict[str, Order] = {
+    "id": NumberOrder("id", 2),
     "name": TextOrder("name_key", 0),
     "email": TextOrder("email_key", 1),
     "created_at": TimeOrder("created_at", has_days=True),

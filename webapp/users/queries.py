@@ -17,6 +17,7 @@ from webapp.listing.totals import read_totals
 from webapp.users.models import (
     NEVER,
     ORDERS,
+    PLACES,
     ROLE_LETTERS,
     STATUS_LETTERS,
     TOTALS,
@@ -35,9 +36,10 @@ SORTS = {
     "email": SortKey(_users.email_key, str),
     "created_at": SortKey(_users.created_at, datetime),
     "last_sign_in_at": SortKey(func.coalesce(_users.last_sign_in_at, NEVER), datetime),
+    "id": SortKey(_users.id, int),
 }
 SEGMENTS = {(role, status): segment_of(role, status) for role in ROLE_LETTERS for status in STATUS_LETTERS}
-PARTS = Segments(_users.segment, tuple(SEGMENTS.values()), TOTALS)
+PARTS = Segments(_users.segment, tuple(SEGMENTS.values()), TOTALS, PLACES)
 
 LISTING = Listing(
     columns=(
@@ -130,6 +132,8 @@ def list_people(user_ids: Collection[int], *, is_locking: bool = False) -> list[
 
 def find_roles(user_ids: Collection[int]) -> dict[int, Role]:
     """Of those of them that there are."""
+    if not user_ids:
+        return {}
     statement = select(_users.id, _users.role).where(_users.id.in_(user_ids))
     return {row.id: row.role for row in get_session().execute(statement)}
 
