@@ -7,7 +7,7 @@ import logging
 import select
 from functools import partial
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +33,7 @@ LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
 TURN = "dossier_turn"  # in a connection's info: it is this one's turn to write
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
+NAP_SECONDS = 0.0004  # of whoever waits to write to SQLite: little beside what a change takes
 
 
 def get_session() -> Session:
@@ -129,26 +130,41 @@ def _begin_sqlite(connection: Connection, *, turn: Lock) -> None:
     driver: Any = connection.connection.driver_connection
     if options.get(WRITES, False):
         driver.set_progress_handler(None, 0)
-        patience_ms = options.get(PATIENCE_MS)
-        _take_turn(connection, turn, SQLITE_WAIT_SECONDS if patience_ms is None else patience_ms / 1000)
-        if patience_ms is not None:
-            driver.execute(f"PRAGMA busy_timeout = {patience_ms}")
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # may wait, and fail as locked
-        finally:
-            if patience_ms is not None:
-                driver.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_SECONDS * 1000}")
+        patience_ms = options.get(PATIENCE_MS, SQLITE_WAIT_SECONDS * 1000)
+        deadline = monotonic() + patience_ms / 1000
+        _take_turn(connection, turn, deadline)
+        _begin_writing_sqlite(connection, deadline)
         return
     _limit_time(driver, options[READ_SECONDS])
     driver.execute("BEGIN")  # touches nothing yet, so it cannot fail; and it is on every request's path
 
 
-def _take_turn(connection: Connection, turn: Lock, seconds: float) -> None:
-    """The threads of a process wait for each other before they ask SQLite for its lock, for which it lets
-    them sleep, longer each time, while it may be free. Whose turn does not come asks it all the same. A
-    connection keeps its turn until it is given back, through several transactions where it makes them.
+def _begin_writing_sqlite(connection: Connection, deadline: float) -> None:
+    """Wait for other processes. SQLite itself would sleep longer each time, while its lock may be free."""
+    driver: Any = connection.connection.driver_connection
+    driver_error = connection.dialect.loaded_dbapi.OperationalError
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except driver_error as error:
+                if "locked" not in str(error) or monotonic() > deadline:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # which fails as everybody expects it to
+                    return
+                sleep(NAP_SECONDS)
+            else:
+                return
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_SECONDS * 1000}")
+
+
+def _take_turn(connection: Connection, turn: Lock, deadline: float) -> None:
+    """The threads of a process wait for each other first, so that one at a time asks SQLite. Whose turn does
+    not come asks it all the same. A connection keeps its turn until it is given back, through several
+    transactions where it makes them.
     """
-    if TURN not in connection.info and turn.acquire(timeout=seconds):
+    if TURN not in connection.info and turn.acquire(timeout=max(0, deadline - monotonic())):
         connection.info[TURN] = True
 
 
