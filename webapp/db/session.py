@@ -33,7 +33,7 @@ LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
 TURN = "dossier_turn"  # in a connection's info: it is this one's turn to write
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
-NAP_SECONDS = 0.0004  # of whoever waits to write to SQLite: little beside what a change takes
+NAP_SECONDS = 0.0002  # of whoever waits to write to SQLite: little beside what a change takes
 
 
 def get_session() -> Session:
