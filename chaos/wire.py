@@ -1,4 +1,6 @@
-"""One connection that is kept, for many small calls: sending them leaves the processor to the server."""
+"""One connection that is kept for a while, for many small calls: sending them leaves the processor to the
+server.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import NamedTuple
 
 ANSWER_SECONDS = 60
 MOST_READ_AT_ONCE = 1 << 16
+CALLS_OF_A_CONNECTION = 50  # or all would stay with the worker that outlived the others
 END_OF_HEAD = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)", re.IGNORECASE)
@@ -28,9 +31,13 @@ class Wire:
         lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
         self._head = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in headers.items())])
         self._socket: socket.socket | None = None
+        self._calls = 0
 
     def post(self, body: str, *, key: str) -> Answer:
         """Raises OSError when the answer is lost; the next call connects anew."""
+        self._calls += 1
+        if self._calls % CALLS_OF_A_CONNECTION == 0:
+            self.close()
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=ANSWER_SECONDS)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
