@@ -14,6 +14,7 @@ CALLS_OF_A_CONNECTION = 50  # or all would stay with the worker that outlived th
 END_OF_HEAD = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection: close", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after:", re.IGNORECASE)
 
 
@@ -60,6 +61,8 @@ class Wire:
             raise ConnectionError(f"this is no answer: {head!r}")
         while len(content) < int(length[1]):
             content += _receive(connection)
+        if _CLOSES.search(head):
+            self.close()
         return Answer(int(status[1]), _RETRY_AFTER.search(head) is not None, content.decode())
 
     def close(self) -> None:

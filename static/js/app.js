@@ -215,9 +215,11 @@
       return;
     }
     event.preventDefault();
-    const isList = target.id === "results";
-    if (response.status !== 429 && response.status < 500) isList ? location.assign(request.action) : location.reload();
-    else if (isList) listFailed(request.action); // progress is asked for again anyway
+    const isList = target.id === "results"; // or the progress of a bulk change, which is asked for again anyway
+    const isOver = response.status !== 429 && response.status < 500;
+    if (isOver && isList) location.assign(request.action);
+    else if (isOver) location.reload();
+    else if (isList) listFailed(request.action);
   });
   on("htmx:error", (event) => {
     const { ctx } = event.detail;

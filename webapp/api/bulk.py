@@ -30,7 +30,7 @@ MOST_ROWS = 1_000
 MOST_AT_ONCE = 100
 STEP_SECONDS = 0.05
 # On SQLite there is one writer: who waits looks again within this time (see webapp/batches/runner.py).
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.01
 
 Do = Callable[[object], User]
 

@@ -166,10 +166,11 @@ def list_history(query: HistoryQuery) -> Answer:
 
     To search needs the scope users.read, too: who may not read names does not find by them.
     """
-    if query.query:
+    words = split_words(query.query)
+    if words:
         current_actor().require(Permission.USERS_READ)
     selection = queries.select_entries(
-        words=split_words(query.query),
+        words=words,
         subject_id=query.subject_id,
         actor_id=query.actor_id,
         **filters_of(query),

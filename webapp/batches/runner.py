@@ -33,9 +33,9 @@ class Pace(NamedTuple):
     pause: float
 
 
-# SQLite lets one write at a time. Who waits for it looks again after 25 ms at the latest in the first
-# tenth of a second, so that a pause of that length is found.
-ON_SQLITE = Pace(longest=0.08, pause=0.03)
+# SQLite lets one write at a time. Who waits for it in another process looks again after 5 ms at the latest
+# (see webapp/db/session.py), so that a pause of twice that is found.
+ON_SQLITE = Pace(longest=0.08, pause=0.01)
 # Others wait for no more than the rows of a step, and for the administrators'.
 ON_POSTGRES = Pace(longest=0.4, pause=0.0)
 FEWEST, FIRST = 12, 100

@@ -33,7 +33,8 @@ LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
 TURN = "dossier_turn"  # in a connection's info: it is this one's turn to write
 STEPS_PER_LOOK = 50_000  # of SQLite's virtual machine, about a millisecond
 PAUSE_SECONDS = 1.0
-NAP_SECONDS = 0.0002  # of whoever waits to write to SQLite: little beside what a change takes
+# Of whoever waits to write to SQLite: little beside what a change takes, and longer where that takes long.
+NAP_SECONDS, LONGEST_NAP, NAP_GROWS = 0.0002, 0.005, 1.02
 
 
 def get_session() -> Session:
@@ -144,6 +145,7 @@ def _begin_writing_sqlite(connection: Connection, deadline: float) -> None:
     driver: Any = connection.connection.driver_connection
     driver_error = connection.dialect.loaded_dbapi.OperationalError
     driver.execute("PRAGMA busy_timeout = 0")
+    nap = NAP_SECONDS
     try:
         while True:
             try:
@@ -152,7 +154,8 @@ def _begin_writing_sqlite(connection: Connection, deadline: float) -> None:
                 if "locked" not in str(error) or monotonic() > deadline:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")  # which fails as everybody expects it to
                     return
-                sleep(NAP_SECONDS)
+                sleep(nap)
+                nap = min(nap * NAP_GROWS, LONGEST_NAP)
             else:
                 return
     finally:

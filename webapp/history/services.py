@@ -135,7 +135,7 @@ def _entry(
 
 
 def _salted(value: dict[str, Any]) -> str:
-    """With a salt of its own: once the text is erased, nobody can try names against its digest."""
+    """With a salt that is erased with it: nobody can try names against its digest then."""
     return canonical({"salt": secrets.token_hex(SALT_BYTES), **value})
 
 

@@ -87,6 +87,7 @@ def _find_block(segments: Segments, names: tuple[str, ...] | None, descending: b
         select(kept.block, rows.label("rows"), until.label("until"))
         .where(kept.bits == bindparam("bits", type_=Integer), kept.block.between(first, last))
         .group_by(kept.block)
+        .having(rows > 0)  # an empty one ends where the one before it does
     )
     if names is not None:
         blocks = blocks.where(kept.segment.in_([literal_column(f"'{name}'") for name in names]))
