@@ -40,7 +40,7 @@ def ask(statement: str) -> Any:
 PRAGMAS = {
     "synchronous": 2,  # FULL
     "foreign_keys": 1,
-    "cache_size": -32768,
+    "cache_size": -24576,
     "temp_store": 2,  # MEMORY
 }
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # Execution option: this transaction will write, so SQLite takes the write lock before its first read.
 WRITES = "dossier_writes"
 SQLITE_WAIT_SECONDS = 30
-CACHE_SIZE = -32768  # KiB of each connection to SQLite, which says them with a minus
+CACHE_SIZE = -24576  # KiB of each connection to SQLite, which says them with a minus
 STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
 READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
 PATIENCE_MS = "dossier_patience_ms"  # execution option: how long this change waits for others
