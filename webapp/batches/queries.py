@@ -197,9 +197,9 @@ def _find(kind: str, keys: Sequence[int | str]) -> dict[int | str, tuple[int, in
 
 
 def list_namesakes(key: str) -> list[Person]:
-    """Some of those who have that name."""
+    """Some of those who have that name, in the order of their ids."""
     statement = select(*PERSON).where(_users.name_key == key, _users.segment.in_(PARTS.names))
-    return [Person(*row) for row in get_session().execute(statement.limit(MOST_NAMESAKES))]
+    return sorted(Person(*row) for row in get_session().execute(statement.limit(MOST_NAMESAKES)))
 
 
 def parts_of(batch_id: int, *, after: int = 0, size: int) -> Iterator[Sequence[AnyRow]]:
