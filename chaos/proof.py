@@ -15,10 +15,9 @@ from webapp.db.session import lift_time_limit
 from webapp.history.models import ENTRIES
 from webapp.history.queries import Story, find_faults, list_stories_since
 from webapp.history.rules import Kind
-from webapp.listing.places import find_misplaced
-from webapp.listing.totals import find_differences
+from webapp.listing.maintenance import find_miscounts
 from webapp.users.models import User, derive_keys
-from webapp.users.queries import PARTS, get_user
+from webapp.users.queries import LISTING, get_user
 
 
 @dataclass
@@ -121,10 +120,7 @@ def _check_database(told: Told) -> Iterator[str]:
         yield f"the history has {number} edits, and {len(told.saved)} were made"
     for fault in find_faults():
         yield f"the history, lane {fault.lane}: entry {fault.number} {fault.what}"
-    for segment, amount in find_differences(session, PARTS).items():
-        yield f"the total of {segment} lacks {amount}"
-    for first in find_misplaced(session, PARTS):
-        yield f"the users of a block of ids from {first} on are counted wrongly"
+    yield from find_miscounts(session, LISTING)
 
 
 def count_merged(edits: Sequence[Edit], told: Told) -> int:

@@ -26,11 +26,12 @@ from webapp.db import atomic, get_session, init_db
 from webapp.extensions import Base, sqla
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.rules import START
-from webapp.users.models import PLACES, TOTALS, User, derive_keys
+from webapp.users.models import MONTHS, PLACES, TOTALS, User, derive_keys
 from webapp.users.passwords import hash_password
 
 PASSWORD = "orchard lantern velvet"
 ROLES = tuple(Role)
+COUNTS = (TOTALS, PLACES, MONTHS)  # triggers keep them while users are taken away
 _servers: list[object] = []
 
 
@@ -121,7 +122,7 @@ def empty_tables(app: Flask) -> None:
     with app.app_context(), sqla.engine.begin() as connection:
         # The triggers of users write to the last two. To truncate would take Postgres ten times as long: it
         # makes a new file for each table and each index.
-        emptied = [*reversed(tables), TOTALS, PLACES]
+        emptied = [*reversed(tables), *COUNTS]
         if sqla.engine.dialect.name == "postgresql":
             restart = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
             connection.execute(text(";".join([*(f"DELETE FROM {it.name}" for it in emptied), restart])))
@@ -268,8 +269,8 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, for "nothing was changed".
 
     But for when a device was last seen, when a token was last used and who has a form open, which are marks
-    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the totals and the places, which
-    are accounts of the users and not what they sum up to, and for the history, in which refusals stand too.
+    that reading leaves (RFC 9110, 9.2.1: nobody asked for them), for the counts beside the users,
+    which are accounts of them and not what they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
         session = get_session()
@@ -281,5 +282,5 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
                 )
             )
             for name, table in Base.metadata.tables.items()
-            if name not in {"sessions", "open_forms", TOTALS.name, PLACES.name, ENTRIES.name, LANES.name}
+            if name not in {"sessions", "open_forms", ENTRIES.name, LANES.name, *(it.name for it in COUNTS)}
         }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.listing.ddl import drop_search_table, drop_totals_triggers, search_table, totals_triggers
+from webapp.listing.ddl import drop_count_triggers, drop_search_table, search_table, totals_triggers
 from webapp.listing.search import searchable
 
 revision: str = "0002"
@@ -70,7 +70,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
-    run(drop_totals_triggers("users", is_sqlite=is_sqlite))
+    run(drop_count_triggers("users_totals", is_sqlite=is_sqlite))
     if is_sqlite:
         run(drop_search_table("users"))
     else:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from webapp.listing.ddl import (
-    drop_places_triggers,
+    drop_count_triggers,
     drop_search_table,
     places_triggers,
     search_table,
@@ -52,11 +52,11 @@ def upgrade() -> None:
         op.execute(places.insert().from_select(["bits", "block", "segment", "amount"], counted))
     if not is_sqlite:
         run(totals_triggers("users", "segment", is_sqlite=False))  # how they fold has changed
-    run(places_triggers("users", "segment", is_sqlite=is_sqlite))
+    run(places_triggers("users", "segment", BLOCK_BITS, is_sqlite=is_sqlite))
 
 
 def downgrade() -> None:
-    run(drop_places_triggers("users", is_sqlite=op.get_bind().dialect.name == "sqlite"))
+    run(drop_count_triggers("users_places", is_sqlite=op.get_bind().dialect.name == "sqlite"))
     op.drop_index("ix_users_by_id", "users")
     op.drop_table("users_places")
     make_search(OLD_ORDERS)

@@ -40,12 +40,12 @@ from webapp.batches.rules import OF_USERS, UNDOABLE, Action, Source, State
 from webapp.batches.undoing import create_undo
 from webapp.db import get_session
 from webapp.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Stale
-from webapp.listing.totals import find_differences
+from webapp.listing.maintenance import find_miscounts
 from webapp.notes.models import Note
 from webapp.notes.services import add_note
 from webapp.users import services as users
 from webapp.users import trash
-from webapp.users.queries import PARTS, get_user
+from webapp.users.queries import LISTING, get_user
 
 TAKEN_BACK = tuple(action for action in FORWARD if action in UNDOABLE)
 
@@ -58,7 +58,7 @@ def assert_undone(app: Flask, before: list[dict[str, Any]]) -> None:
     ]
     with app.app_context():
         assert get_session().scalar(select(func.count()).select_from(Note)) == 0
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
     assert_intact(app)
 
 

@@ -23,9 +23,8 @@ from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
 from webapp.db.bulk import load_rows
 from webapp.extensions import sqla
-from webapp.listing.ddl import BLOCK_BITS
 from webapp.listing.page import PageRequest, paginate
-from webapp.listing.places import correct_places, find_misplaced, find_place
+from webapp.listing.places import BLOCK_BITS, count_blocks, find_place
 from webapp.users.models import PLACES, USERS, User, derive_keys
 from webapp.users.queries import LISTING, PARTS, select_users
 
@@ -277,15 +276,20 @@ def test_blocks_take_two_queries_more(
 
 
 def test_a_difference_is_found_and_put_right(context: Flask) -> None:
+    counts = count_blocks(PARTS)
+
     @atomic
     def correct() -> None:
-        correct_places(get_session(), PARTS)
+        counts.correct(get_session())
 
     insert_users([person(1), person(LARGE + 1), person(LARGE + SMALL)])
-    assert find_misplaced(get_session(), PARTS) == []
+    assert counts.find_faults(get_session()) == []
     run(update(PLACES).values(amount=PLACES.c.amount + case((PLACES.c.block == LARGE // SMALL, 3), else_=0)))
     run(insert(PLACES).values(bits=BLOCK_BITS[0], block=9, segment="#mi", amount=-2))
-    assert find_misplaced(get_session(), PARTS) == [LARGE, 9 * LARGE]
+    assert counts.find_faults(get_session()) == [
+        f"The rows of a block of ids that begins with {first} are counted wrongly."
+        for first in (LARGE, 9 * LARGE)
+    ]
     correct()
-    assert find_misplaced(get_session(), PARTS) == []
+    assert counts.find_faults(get_session()) == []
     assert kept() == counted()

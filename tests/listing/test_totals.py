@@ -19,7 +19,7 @@ from tests.racing import race
 from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
 from webapp.extensions import sqla
-from webapp.listing.totals import correct_totals, find_differences, read_totals
+from webapp.listing.totals import count_segments, read_totals
 from webapp.users.models import TOTALS, USERS, User, segment_of
 from webapp.users.queries import PARTS, count_users
 
@@ -177,11 +177,15 @@ def test_differences_are_folded_together_now_and_then(context: Flask) -> None:
 
 def test_a_difference_is_found_and_put_right(context: Flask) -> None:
     insert_users([person(1), person(2), person(3, role=Role.ADMINISTRATOR)])
-    assert find_differences(get_session(), PARTS) == {}
+    counts = count_segments(PARTS)
+    assert counts.find_faults(get_session()) == []
     spoil()
-    assert find_differences(get_session(), PARTS) == {"#mi": -7, "#ai": 1}
+    assert counts.find_faults(get_session()) == [
+        "The total of #ai is 1 too low.",
+        "The total of #mi is 7 too high.",
+    ]
     correct()
-    assert find_differences(get_session(), PARTS) == {}
+    assert counts.find_faults(get_session()) == []
     assert kept() == counted()
 
 
@@ -194,4 +198,4 @@ def spoil() -> None:
 
 @atomic
 def correct() -> None:
-    correct_totals(get_session(), PARTS)
+    count_segments(PARTS).correct(get_session())

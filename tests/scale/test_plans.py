@@ -18,9 +18,9 @@ from webapp.db import get_session
 from webapp.db.session import is_sqlite
 from webapp.extensions import sqla
 from webapp.listing.counting import MOST_COUNTED
-from webapp.listing.ddl import BLOCK_BITS
 from webapp.listing.definition import Selection
 from webapp.listing.page import LAST, PageRequest, count_rows, paginate
+from webapp.listing.places import BLOCK_BITS
 from webapp.users.forms import UserFilterForm
 from webapp.users.queries import LISTING, SEGMENTS, STATUSES, select_users
 

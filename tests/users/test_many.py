@@ -24,7 +24,7 @@ from webapp.extensions import table_of
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.queries import Story
 from webapp.history.rules import START, Kind
-from webapp.listing.totals import find_differences
+from webapp.listing.maintenance import find_miscounts
 from webapp.notes.models import Note
 from webapp.users import services, trash
 from webapp.users.many import (
@@ -38,7 +38,7 @@ from webapp.users.many import (
     judge,
 )
 from webapp.users.models import TRASH, USERS, User
-from webapp.users.queries import PARTS, find_administrators, get_user
+from webapp.users.queries import LISTING, find_administrators, get_user
 
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
 SUPPORT = Actor(user_id=1_000_001, name="Support Person", role=Role.SUPPORT)
@@ -165,7 +165,7 @@ def test_roles_may_differ(app: Flask, make_user: MakeUser) -> None:
     assert found == [Role.AUDITOR, Role.ADMINISTRATOR, Role.MEMBER]
     assert [story.changes["role"][1] for story in read_stories(app)] == found
     with app.app_context():
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
 
 
 def test_an_entry_says_which_one_it_undoes(app: Flask, make_user: MakeUser) -> None:
@@ -451,7 +451,7 @@ def test_many_at_once_are_the_same_as_one_by_one(
     assert changed == {story[1] for story in stories}
     assert_intact(app)
     with app.app_context():
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
 
 
 # At once
@@ -502,7 +502,7 @@ def test_two_over_the_same_rows_go_one_after_the_other(file_app: Flask) -> None:
         assert (user.version, user.session_epoch) == (4, 4), "each change counted"
     assert_intact(file_app)
     with file_app.app_context():
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
 
 
 def test_single_changes_meanwhile_are_not_lost(file_app: Flask) -> None:

@@ -46,12 +46,12 @@ from webapp.db import atomic, get_session
 from webapp.errors import Conflict, DomainError, Forbidden, NotFound
 from webapp.extensions import utc_now
 from webapp.history.rules import Kind
-from webapp.listing.totals import find_differences
+from webapp.listing.maintenance import find_miscounts
 from webapp.users import services, trash
 from webapp.users.many import Change, Outcome
 from webapp.users.many_trash import Restoring, Trashing
 from webapp.users.models import TRASH, USERS
-from webapp.users.queries import PARTS, find_administrators, get_user
+from webapp.users.queries import LISTING, find_administrators, get_user
 
 LONG_AGO = datetime(2020, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)
 PEOPLE: tuple[dict[str, object], ...] = (
@@ -111,7 +111,7 @@ def test_who_comes_back_is_as_before(app: Flask, make_user: MakeUser) -> None:
     assert read_kept(app, ids) == []
     with app.app_context():
         assert [trash.get_trashed(user_id).user_id for user_id in ids] == ids
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
     restored = change(app, Restoring(), reversed(ids))
     assert read_kept(app, ids) == before
     stories = read_stories(app)
@@ -125,7 +125,7 @@ def test_who_comes_back_is_as_before(app: Flask, make_user: MakeUser) -> None:
     with app.app_context():
         assert get_session().scalar(select(func.count()).select_from(TRASH)) == 0
         assert [get_user(user_id).session_epoch for user_id in ids] == [8, 1, 1]
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
     assert_intact(app)
 
 
@@ -333,7 +333,7 @@ def test_sent_away_and_brought_back_at_once_each_is_in_one_place(file_app: Flask
     with file_app.app_context():
         here = set(get_session().scalars(select(USERS.c.id)))
         away = set(get_session().scalars(select(TRASH.c.user_id)))
-        assert find_differences(get_session(), PARTS) == {}
+        assert find_miscounts(get_session(), LISTING) == []
     assert here | away == set(ids)
     assert here & away == set()
     kinds = [story.kind for story in read_stories(file_app)]

@@ -31,6 +31,7 @@ from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
+from webapp.listing.months import count_period
 from webapp.listing.places import find_place
 from webapp.listing.shape import Shape, parameters
 from webapp.listing.stretches import Stretch
@@ -103,10 +104,17 @@ class Finder(ABC):
         if self.selection.words:
             return self._count_search()
         if self.selection.range is not None:
-            return Count.capped(self._number_in_range)
+            return self._number_in_range
         if self.listing.segments is not None and self.listing.segments.totals is not None:
             return Count(self._population)
         return self._count_all()
+
+    def may_jump_far(self, sort: str) -> bool:
+        """Whether a page beyond row 10,000 is found by its number: not where all that lie before it would be
+        gathered.
+        """
+        where = self.selection.range
+        return self.count.is_exact and (not self.count.is_many or where is None or where.sort == sort)
 
     def places_of(self, sort: str) -> Segments | None:
         """Those by which a row is found by its number, without counting off all before it."""
@@ -137,17 +145,15 @@ class Finder(ABC):
         where = self.selection.range
         if where is None or where.sort == wanted.sort or self.selection.owners:
             return self._walk(wanted)
-        number = self._number_in_range
-        if number > MOST_COUNTED:
-            is_monthly = wanted.sort in self.listing.monthly.get(where.sort, ())
-            if is_monthly and where.months and len(where.months) <= MOST_MONTHS:
-                return self._walk_months(wanted, where.months)
+        count = self._number_in_range
+        if count.is_many:
+            if months := self._months_by(wanted.sort):
+                return self._walk_months(wanted, months)
             rows = self._walk_bounded(wanted, SHORTEST_WALK)
             if len(rows) == wanted.limit:
                 return rows
         most = isqrt(GATHERED_FOR_ONE_WALKED * TYPICAL_PAGE * self._population)
-        if number > MOST_COUNTED:
-            number = self._count_range(most + 1)
+        number = count.value if count.is_exact else self._count_range(most + 1)
         if number <= most:
             return self._run(
                 hits.gather(self.listing, self._shape(wanted)), edge=wanted.edge, offset=wanted.offset
@@ -182,10 +188,11 @@ class Finder(ABC):
         statement = walks.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
 
-    def _walk_months(self, wanted: Slice, months: range) -> Sequence[AnyRow]:
+    def _walk_months(self, wanted: Slice, months: range, budget: int = 0) -> Sequence[AnyRow]:
+        """Of a search it looks at ``budget`` rows, and fewer rows than wanted tell nothing there either."""
         shape = replace(self._shape(wanted), merged_months=len(months))
         numbers = {f"month_{place}": month for place, month in enumerate(months)}
-        statement = walks.walk_months(self.listing, shape)
+        statement = walks.walk_months(self.listing, shape, rounded(budget) if budget else 0)
         return self._run(statement, edge=wanted.edge, offset=wanted.offset, **numbers)
 
     def _descend(self, wanted: Slice, *, skim: int = 0) -> Sequence[AnyRow]:
@@ -237,6 +244,15 @@ class Finder(ABC):
         if len(walked) == rest.limit:
             return finest, walked
         return finest, self._look(rest, finest, most=LARGEST_ID) or []
+
+    def _months_by(self, sort: str) -> range | None:
+        """Those of the range, where an index has each of them in the order of that sort, and they are few."""
+        where = self.selection.range
+        if where is None or where.sort not in self.listing.monthly:
+            return None
+        if sort not in self.listing.monthly[where.sort].sorts or not where.months:
+            return None
+        return where.months if len(where.months) <= MOST_MONTHS else None
 
     def _range_of(self, sort: str) -> Range | None:
         """The chosen range, if the list is sorted by what it is about."""
@@ -334,9 +350,17 @@ class Finder(ABC):
         return int(self._run(statement, most=most or MOST_COUNTED + 1, **values)[0][0])
 
     @cached_property
-    def _number_in_range(self) -> int:
-        """How many rows of the chosen segments lie in the range, up to 10,001."""
-        return self._count_range(MOST_COUNTED + 1)
+    def _number_in_range(self) -> Count:
+        """How many rows of the chosen segments lie in the range: exact where its months tell, else up to
+        10,000.
+        """
+        where = self.selection.range
+        if where and where.sort in self.listing.monthly:
+            names = self.shape.segments
+            number = count_period(self.session, self.listing, where, names, most=MOST_COUNTED + 1)
+            if number is not None:
+                return Count(number)
+        return Count.capped(self._count_range(MOST_COUNTED + 1))
 
     def _count_range(self, most: int) -> int:
         """The same, up to ``most``."""

@@ -14,6 +14,11 @@ class Count:
     value: int
     is_exact: bool = True
 
+    @property
+    def is_many(self) -> bool:
+        """Whether there are more than MOST_COUNTED."""
+        return self.value > MOST_COUNTED or not self.is_exact
+
     @classmethod
     def capped(cls, number: int) -> Count:
         """Of a count that went no further than one beyond MOST_COUNTED, or may have."""

@@ -4,19 +4,16 @@ Migrations run these statements, and `flask reindex` runs them again. A migratio
 ever, so what is here changes only together with a new migration that drops and makes it anew;
 ``tests/db/test_migrations.py`` compares what both make.
 
-Names follow the table: ``users_search``, ``users_totals``, ``users_places`` and triggers that begin so.
+Names follow the table: ``users_search``, ``users_totals``, ``users_places``, ``users_months`` and triggers
+that begin so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from webapp.listing.periods import month_mark, year_mark
+from webapp.listing.periods import month_mark, month_number, year_mark
 from webapp.listing.stretches import Order
-
-# Rows are counted in blocks of ids, which differ in no more than so many of their last bits: of ten million
-# rows there are 150 large blocks, and 32 small ones in each.
-BLOCK_BITS = (16, 11)
 
 
 def search_table(
@@ -67,10 +64,19 @@ def totals_triggers(table: str, segment: str, *, is_sqlite: bool) -> list[str]:
     return _count_triggers(table, f"{table}_totals", {"segment": f"{{row}}.{segment}"}, is_sqlite=is_sqlite)
 
 
-def places_triggers(table: str, segment: str, *, is_sqlite: bool) -> list[str]:
-    """Keep ``<table>_places``: how many rows each segment has in each block of ids, of either size."""
+def places_triggers(table: str, segment: str, sizes: Sequence[int], *, is_sqlite: bool) -> list[str]:
+    """Keep ``<table>_places``: how many rows each segment has in each block of ids, of each of the ``sizes``:
+    in so many of their last bits the ids of one may differ.
+    """
     keys = {"bits": "{bits}", "block": "({row}.id >> {bits})", "segment": f"{{row}}.{segment}"}
-    return _count_triggers(table, f"{table}_places", keys, BLOCK_BITS, is_sqlite=is_sqlite)
+    return _count_triggers(table, f"{table}_places", keys, sizes, is_sqlite=is_sqlite)
+
+
+def months_triggers(table: str, segment: str, time: str, *, is_sqlite: bool) -> list[str]:
+    """Keep ``<table>_months``: how many rows each segment has in each month of ``time``."""
+    month = month_number(f"{{row}}.{time}", is_sqlite=is_sqlite)
+    keys = {"month": month, "segment": f"{{row}}.{segment}"}
+    return _count_triggers(table, f"{table}_months", keys, is_sqlite=is_sqlite)
 
 
 def _count_triggers(
@@ -174,15 +180,8 @@ def _postgres_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Se
     return [function, *triggers]
 
 
-def drop_totals_triggers(table: str, *, is_sqlite: bool) -> list[str]:
-    return _drop_count_triggers(f"{table}_totals", is_sqlite)
-
-
-def drop_places_triggers(table: str, *, is_sqlite: bool) -> list[str]:
-    return _drop_count_triggers(f"{table}_places", is_sqlite)
-
-
-def _drop_count_triggers(counts: str, is_sqlite: bool) -> list[str]:
+def drop_count_triggers(counts: str, *, is_sqlite: bool) -> list[str]:
+    """Of the table ``counts``, which nothing then keeps."""
     if is_sqlite:
         return [f"DROP TRIGGER IF EXISTS {counts}_{event}" for event in ("insert", "delete", "update")]
     return [f"DROP FUNCTION IF EXISTS {counts}_keep() CASCADE"]

@@ -15,10 +15,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from webapp.extensions import BigId
+from webapp.listing import periods
 from webapp.listing.keyset import SortKey
+from webapp.listing.periods import MONTHS
 from webapp.listing.stretches import Order, TimeOrder
 
-MONTHS = 12  # of a year
 SEGMENT_NAME = re.compile(r"#[a-z0-9]{2}")
 
 
@@ -31,16 +32,12 @@ class month_number(FunctionElement[int]):
 
 @compiles(month_number, "sqlite")
 def _month_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    time = compiler.process(element.clauses, **options)
-    year, month = (f"CAST(substr({time}, {place}) AS INTEGER)" for place in ("1, 4", "6, 2"))
-    return f"({MONTHS} * {year} + {month})"
+    return periods.month_number(compiler.process(element.clauses, **options), is_sqlite=True)
 
 
 @compiles(month_number)
 def _month_postgres(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    time = f"{compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC'"
-    year, month = (f"date_part('{part}', {time})::integer" for part in ("year", "month"))
-    return f"({MONTHS} * {year} + {month})"
+    return periods.month_number(compiler.process(element.clauses, **options), is_sqlite=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,11 +80,21 @@ class SearchIndex:
         return next(order for order in orders if order.column == self.time.name)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Months:
+    """Of a sort by time: which other ``sorts`` have an index within each of its months, and in ``totals`` how
+    many rows each month has of each segment (see ``webapp/listing/months.py``).
+    """
+
+    sorts: frozenset[str]
+    totals: Table
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Listing:
     """What can be listed. ``columns`` is what a row shows, the id among them; a sort exists only where an
     index does. ``owners`` are columns that a row belongs to somebody by, each with an index of every sort.
-    ``monthly`` says of the sort that a range is about, which sorts have an index within each of its months.
+    ``monthly`` says of the sort that a range is about what is known of its months.
     Declare it once: its identity keys the statements that were built for it.
     """
 
@@ -97,7 +104,7 @@ class Listing:
     segments: Segments | None = None
     search: SearchIndex | None = None
     owners: Mapping[str, Column[Any]] = field(default_factory=dict)
-    monthly: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    monthly: Mapping[str, Months] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +181,19 @@ def places_table(metadata: MetaData, of: str) -> Table:
         Column("segment", String(3), nullable=False),
         Column("amount", BigId, nullable=False),
         Index(f"ix_{of}_places", "bits", "block", "segment"),
+    )
+
+
+def months_table(metadata: MetaData, of: str) -> Table:
+    """How many rows of the table ``of`` each month (see ``month_number``) has of each segment: to be summed
+    as well.
+    """
+    return Table(
+        f"{of}_months",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("month", Integer, nullable=False),
+        Column("segment", String(3), nullable=False),
+        Column("amount", BigId, nullable=False),
+        Index(f"ix_{of}_months", "month", "segment"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Index, text
@@ -13,20 +13,19 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 from webapp.db import atomic, engine, get_session
 from webapp.db.session import CACHE_SIZE, is_sqlite
+from webapp.listing.counts import Counts
 from webapp.listing.ddl import (
-    drop_places_triggers,
+    drop_count_triggers,
     drop_search_table,
-    drop_totals_triggers,
-    places_triggers,
     search_table,
-    totals_triggers,
 )
 from webapp.listing.definition import Listing
-from webapp.listing.places import correct_places, find_misplaced
-from webapp.listing.totals import correct_totals, find_differences
+from webapp.listing.months import count_months
+from webapp.listing.places import count_blocks
+from webapp.listing.totals import count_segments
 
 Tell = Callable[[str], object]
-MOST_TOLD = 3  # of blocks, of which there may be thousands
+MOST_TOLD = 3  # of each kind: of blocks there may be thousands
 
 
 @atomic
@@ -61,12 +60,9 @@ def make_indexes(listing: Listing, tell: Tell) -> None:
     # Postgres replaces what is there: to drop it first would ask for a lock that readers hold as well.
     for statement in (*(triggers.drop if on_sqlite else ()), *triggers.make):
         connection.exec_driver_sql(statement)
-    if listing.segments is not None and listing.segments.totals is not None:
-        tell(listing.segments.totals.name)
-        correct_totals(session, listing.segments)
-    if listing.segments is not None and listing.segments.places is not None:
-        tell(listing.segments.places.name)
-        correct_places(session, listing.segments)
+    for counts in _counts(listing):
+        tell(counts.table.name)
+        counts.correct(session)
     if listing.search is not None and on_sqlite:
         name = listing.search.name
         tell(name)
@@ -77,14 +73,15 @@ def make_indexes(listing: Listing, tell: Tell) -> None:
 
 def rebuild_indexes(listing: Listing, tell: Tell) -> None:
     """Make everything anew. On Postgres others can write while the indexes are made."""
-    table = listing.row_id.table.name
+    tables = _tables(listing)
     if is_sqlite(engine):
         make_indexes(listing, tell)
-        tell(table)
-        _run_atomically(f"REINDEX {table}")
+        for table in tables:
+            tell(table)
+            _run_atomically(f"REINDEX {table}")
         return
     with engine.connect() as connection:
-        invalid = connection.scalars(text(INVALID_INDEXES), {"table": table}).all()
+        invalid = _ask_of_each(connection, tables, INVALID_INDEXES)
         indexes = _indexes(connection, listing)
     for name in invalid:  # left by a run that was interrupted: they would be kept up for nothing
         _run_alone(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
@@ -92,15 +89,17 @@ def rebuild_indexes(listing: Listing, tell: Tell) -> None:
         statement = str(CreateIndex(index, if_not_exists=True).compile(dialect=engine.dialect))
         _run_alone(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
     make_indexes(listing, tell)
-    tell(table)
-    _run_alone(f"REINDEX TABLE CONCURRENTLY {table}")
+    for table in tables:
+        tell(table)
+        _run_alone(f"REINDEX TABLE CONCURRENTLY {table}")
     settle(listing)
 
 
 def settle(listing: Listing) -> None:
     """Let Postgres see its new rows as autovacuum would let it a while later."""
     if not is_sqlite(engine):
-        _run_alone(f"VACUUM ANALYZE {listing.row_id.table.name}")
+        for table in _tables(listing):
+            _run_alone(f"VACUUM ANALYZE {table}")
 
 
 @atomic
@@ -130,24 +129,38 @@ INVALID_INDEXES = (
 
 def find_faults(session: Session, listing: Listing) -> Iterator[str]:
     """What is missing or wrong, in words; reads every row."""
-    connection, table = session.connection(), listing.row_id.table
-    present = set(connection.scalars(text(PRESENT[connection.dialect.name]), {"table": table.name}))
+    connection, tables = session.connection(), _tables(listing)
+    present = set(_ask_of_each(connection, tables, PRESENT[connection.dialect.name]))
     wanted = {str(index.name) for index in _indexes(connection, listing)}
     missing = sorted((wanted | _triggers(connection, listing).names) - present)
     yield from (f"{name} is missing." for name in missing)
     if missing:
         return
-    if listing.segments is not None and listing.segments.totals is not None:
-        for segment, amount in sorted(find_differences(session, listing.segments).items()):
-            yield f"The total of {segment} is {abs(amount)} too {'low' if amount > 0 else 'high'}."
-    if listing.segments is not None and listing.segments.places is not None:
-        for first in find_misplaced(session, listing.segments)[:MOST_TOLD]:
-            yield f"The rows of a block of ids that begins with {first} are counted wrongly."
+    yield from find_miscounts(session, listing)
     if is_sqlite(connection.engine):
         yield from _find_sqlite_faults(listing)
     else:
-        for name in connection.scalars(text(INVALID_INDEXES), {"table": table.name}):
+        for name in _ask_of_each(connection, tables, INVALID_INDEXES):
             yield f"{name} was never finished."
+
+
+def _ask_of_each(connection: Connection, tables: Sequence[str], question: str) -> list[str]:
+    return [name for table in tables for name in connection.scalars(text(question), {"table": table})]
+
+
+def find_miscounts(session: Session, listing: Listing) -> list[str]:
+    """What is counted wrongly beside the table, in words; reads every row."""
+    return [fault for counts in _counts(listing) for fault in counts.find_faults(session)[:MOST_TOLD]]
+
+
+def _counts(listing: Listing) -> list[Counts]:
+    """All that are kept beside the table."""
+    segments = listing.segments
+    if segments is None:
+        return []
+    kept = [count_segments(segments)] if segments.totals is not None else []
+    kept += [count_blocks(segments)] if segments.places is not None else []
+    return [*kept, *(count_months(listing, sort) for sort in listing.monthly)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +180,9 @@ def _triggers(connection: Connection, listing: Listing) -> _Triggers:
     segments, search = listing.segments, listing.search
     drop: list[str] = []
     make: list[str] = []
-    if segments is not None and segments.totals is not None:
-        drop += drop_totals_triggers(table, is_sqlite=on_sqlite)
-        make += totals_triggers(table, segments.column.name, is_sqlite=on_sqlite)
-    if segments is not None and segments.places is not None:
-        drop += drop_places_triggers(table, is_sqlite=on_sqlite)
-        make += places_triggers(table, segments.column.name, is_sqlite=on_sqlite)
+    for counts in _counts(listing):
+        drop += drop_count_triggers(counts.table.name, is_sqlite=on_sqlite)
+        make += counts.triggers(on_sqlite)
     if on_sqlite and search is not None and segments is not None:
         drop += drop_search_table(table)
         make += search_table(
@@ -185,9 +195,16 @@ def _triggers(connection: Connection, listing: Listing) -> _Triggers:
     return _Triggers(drop, make)
 
 
+def _tables(listing: Listing) -> list[str]:
+    return [listing.row_id.table.name, *(counts.table.name for counts in _counts(listing))]
+
+
 def _indexes(connection: Connection, listing: Listing) -> list[Index]:
-    """Of the table, those that this database has."""
-    indexes = sorted(listing.row_id.table.indexes, key=lambda index: str(index.name))
+    """Those that this database has, of the table and of the counts beside it."""
+    tables = [listing.row_id.table, *(counts.table for counts in _counts(listing))]
+    indexes = [
+        index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name))
+    ]
     only_postgres = {"gin"} if is_sqlite(connection.engine) else set()
     return [i for i in indexes if i.dialect_options["postgresql"]["using"] not in only_postgres]
 

@@ -44,7 +44,7 @@ class Page:
 
     ``next`` and ``previous`` are cursors for ``after`` and ``before``, None at the ends.
     ``is_past_end``: the page asked for does not exist, there are only ``count`` rows; ``is_too_far``: it
-    may exist, but one jumps no further than the rows are counted.
+    may exist, but one jumps no further there than to row 10,000.
     """
 
     rows: Sequence[AnyRow]
@@ -122,7 +122,7 @@ class _Paging:
         if offset > FURTHEST_ROW:
             return self._page([], position=offset, is_past_end=True)
         count = self.finder.count
-        if not count.is_exact and offset + self.request.size > MOST_COUNTED:
+        if offset + self.request.size > MOST_COUNTED and not self.finder.may_jump_far(self.sort):
             return self._page([], position=offset, is_past_end=True, is_too_far=True)
         is_near_end = count.is_exact and count.value // 2 < offset < count.value
         if is_near_end and self.finder.places_of(self.sort) is None:

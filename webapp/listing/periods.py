@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+MONTHS = 12  # of a year
 _FIRST, _END = date(FIRST_YEAR, 1, 1), date(LAST_YEAR + 1, 1, 1)
 DAY, NO_DAY, INSTANT = timedelta(days=1), timedelta(0), timedelta(microseconds=1)
 _YEARS = 0x100  # the character that stands for 1970
@@ -68,6 +69,23 @@ def postgres_marks(column: str, signs: Signs, *, has_days: bool) -> str:
         f"'{signs.day}' || {letter} || chr({_DAYS} + 32 * {month} + {day})",
     ]
     return f"ARRAY[{', '.join(marks if has_days else marks[:2])}]"
+
+
+def month_number(moment: str, *, is_sqlite: bool) -> str:
+    """The month of a stored time in UTC, counted from the year 0, as an expression."""
+    if is_sqlite:
+        year, month = (f"CAST(substr({moment}, {place}) AS INTEGER)" for place in ("1, 4", "6, 2"))
+    else:
+        year, month = (
+            f"date_part('{part}', {moment} AT TIME ZONE 'UTC')::integer" for part in ("year", "month")
+        )
+    return f"({MONTHS} * {year} + {month})"
+
+
+def name_of_month(number: int) -> str:
+    """That of a month_number: 2024-03."""
+    year, month = divmod(number - 1, MONTHS)
+    return f"{year:04}-{month + 1:02}"
 
 
 def marks_around(

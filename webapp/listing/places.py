@@ -8,27 +8,29 @@ rows are counted off.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Integer,
     Table,
     bindparam,
     func,
-    insert,
     literal_column,
     select,
 )
 from sqlalchemy.orm import Session
 
 from webapp.extensions import BigId
-from webapp.listing.ddl import BLOCK_BITS
+from webapp.listing.counts import Counts
+from webapp.listing.ddl import places_triggers
 from webapp.listing.definition import Segments
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
-from webapp.listing.totals import differences
 from webapp.listing.types import AnySelect
+
+# Rows are counted in blocks of ids, which differ in no more than so many of their last bits: of ten million
+# rows there are 150 large blocks, and 32 small ones in each.
+BLOCK_BITS = (16, 11)
 
 
 class Place(NamedTuple):
@@ -59,15 +61,21 @@ def find_place(
     return place
 
 
-def find_misplaced(session: Session, segments: Segments) -> list[int]:
-    """The first ids of the blocks that are counted wrongly; reads the whole index."""
-    return sorted({int(row.block) << row.bits for row in session.execute(_differences(segments))})
-
-
-def correct_places(session: Session, segments: Segments) -> None:
-    """Add what is missing. Others may write meanwhile: their differences and this one add up."""
-    found = _differences(segments)
-    session.execute(insert(_table(segments)).from_select(list(found.selected_columns.keys()), found))
+def count_blocks(segments: Segments) -> Counts:
+    column = segments.column
+    table = column.table
+    sizes = [literal_column(str(bits), Integer) for bits in BLOCK_BITS]
+    return Counts(
+        table=_table(segments),
+        keys=tuple(
+            {"bits": bits, "block": table.c.id.op(">>", return_type=BigId)(bits), "segment": column}
+            for bits in sizes
+        ),
+        triggers=lambda is_sqlite: places_triggers(table.name, column.name, BLOCK_BITS, is_sqlite=is_sqlite),
+        describe=lambda row: (
+            f"The rows of a block of ids that begins with {int(row.block) << row.bits} are counted wrongly."
+        ),
+    )
 
 
 def _table(segments: Segments) -> Table:
@@ -98,14 +106,3 @@ def _find_block(segments: Segments, names: tuple[str, ...] | None, descending: b
         .order_by(block.until)
         .limit(1)
     )
-
-
-@lru_cache
-def _differences(segments: Segments) -> AnySelect:
-    row_id = segments.column.table.c.id
-    sizes = [literal_column(str(bits), Integer) for bits in BLOCK_BITS]
-    keys: list[dict[str, ColumnElement[Any]]] = [
-        {"bits": bits, "block": row_id.op(">>", return_type=BigId)(bits), "segment": segments.column}
-        for bits in sizes
-    ]
-    return differences(_table(segments), keys)

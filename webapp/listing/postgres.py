@@ -44,12 +44,17 @@ class PostgresFinder(Finder):
             found = self._look(wanted, None, most=ALLOWANCE * MOST_COUNTED)
             if found is not None:
                 return found
-        budget = ALLOWANCE * self._expected_walk(wanted)
+        months = self._months_by(wanted.sort)
+        if months and (budget := self._expected_walk(wanted, self._number_in_range.value)) <= LONGEST_WALK:
+            walked = self._walk_months(wanted, months, budget)
+            if len(walked) == wanted.limit:
+                return walked
+        budget = self._expected_walk(wanted, self._population)
         return self._descend(wanted, skim=budget if budget <= LONGEST_WALK else 0)
 
-    def _expected_walk(self, wanted: Slice) -> int:
-        """How many rows a walk looks at, if the hits are spread evenly."""
-        return (wanted.offset + wanted.limit) * self._population // self._hits
+    def _expected_walk(self, wanted: Slice, rows: int) -> int:
+        """How many of these it looks at, if the hits are spread evenly, and then some."""
+        return ALLOWANCE * (wanted.offset + wanted.limit) * rows // self._hits
 
     @property
     def _most_looked_at(self) -> int:

@@ -19,6 +19,7 @@ ROWS_OF_A_PAGE = 4_000  # of a list in the full text
 MOST_GATHERED = 15_000
 # So many times what was expected may prove true.
 ALLOWANCE = 2
+LONGEST_WALK = 1 << 12  # that looks at each row
 MOST_LOOKED_AT = 2_000  # of the candidates of a stretch
 
 
@@ -31,19 +32,23 @@ class SQLiteFinder(Finder):
         found = self._look(wanted, None, most=MOST_GATHERED + 1, is_counting=not self._are_words_short)
         if found is not None:
             return found
-        if self._expected_walk(wanted) * ALLOWANCE <= SHORTEST_WALK:
-            walked = self._walk_bounded(wanted, SHORTEST_WALK)
-            if len(walked) == wanted.limit:
-                return walked
-        return self._descend(wanted)
+        walked = self._try_walk(wanted)
+        return walked if len(walked) == wanted.limit else self._descend(wanted)
 
-    def _expected_walk(self, wanted: Slice) -> int:
-        """How many rows a walk looks at, if all that have the rarest trigram are hits and spread evenly."""
-        where = self.selection.range
-        if where is not None and where.sort != wanted.sort:  # the walk would read past those outside as well
-            return self._table_rows
+    def _try_walk(self, wanted: Slice) -> Sequence[AnyRow]:
+        """A short one, where it would fill the page if all that have the rarest trigram were hits and spread
+        evenly.
+        """
+        most, where = wanted.offset + wanted.limit, self.selection.range
         hits = min((self._trigram_sizes[trigram] for trigram in self._trigrams), default=0)
-        return (wanted.offset + wanted.limit) * self._table_rows // max(hits, 1)
+        expected = ALLOWANCE * most * self._table_rows // max(hits, 1)
+        if where is None or where.sort == wanted.sort:
+            return self._walk_bounded(wanted, SHORTEST_WALK) if expected <= SHORTEST_WALK else []
+        if not (months := self._months_by(wanted.sort)):
+            return []  # it would read past those outside of the range as well
+        # If all candidates of this search are hits, there are more than so many.
+        expected = min(expected, ALLOWANCE * most * self._number_in_range.value // MOST_GATHERED)
+        return self._walk_months(wanted, months, expected) if expected <= LONGEST_WALK else []
 
     @property
     def _most_looked_at(self) -> int:

@@ -21,7 +21,13 @@ from sqlalchemy.orm import Mapped, Unmapped, mapped_column, unmapped_column, val
 from webapp.access.permissions import Role
 from webapp.errors import N_
 from webapp.extensions import Base, BigId, FoldedText, Generated, UtcDateTime, table_of, utc_now
-from webapp.listing.definition import month_number, places_table, search_index, totals_table
+from webapp.listing.definition import (
+    month_number,
+    months_table,
+    places_table,
+    search_index,
+    totals_table,
+)
 from webapp.listing.periods import Signs
 from webapp.listing.search import fold, searchable
 from webapp.listing.stretches import NumberOrder, Order, TextOrder, TimeOrder
@@ -153,6 +159,7 @@ USERS = table_of(User)
 TRASH = table_of(Trashed)
 TOTALS = totals_table(Base.metadata, of="users")
 PLACES = places_table(Base.metadata, of="users")
+MONTHS = months_table(Base.metadata, of="users")
 
 _c = USERS.c
 # Each sort's index holds created_at too, so that a period is checked without a look at the row; and that of

@@ -11,10 +11,11 @@ from sqlalchemy import BindParameter, Select, bindparam, func, select
 from webapp.access.permissions import Role
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
-from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
+from webapp.listing.definition import Listing, Months, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.totals import read_totals
 from webapp.users.models import (
+    MONTHS,
     NEVER,
     ORDERS,
     PLACES,
@@ -57,7 +58,7 @@ LISTING = Listing(
     sorts=SORTS,
     segments=PARTS,
     search=SearchIndex(_users.search_text, "users_search", _users.created_at, ORDERS),
-    monthly={"created_at": frozenset({"name"})},
+    monthly={"created_at": Months(frozenset({"name"}), MONTHS)},
 )
 
 
