@@ -41,8 +41,8 @@ class ListQuery(Query):
 
     page: Annotated[int, Field(ge=1, le=FURTHEST_ROW), WHOLE] | None = Field(
         None,
-        description="The page's number, from 1. Where a list is not counted to its end, one gets no further"
-        " than row 10,000 by it: follow the links instead.",
+        description="The page's number, from 1. Within a search or a period one gets no further than row 10,000"
+        " by it: follow the links instead.",
     )
     page_size: Annotated[int, WHOLE] = Field(
         DEFAULT_SIZE, ge=1, le=LARGEST_PAGE, description="Rows of a page."
@@ -126,7 +126,8 @@ class PageShown(Shown):
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
     total: int | None = Field(
-        description="Exact, or null for a search or a period with more than 10,000 hits."
+        description="Exact, or null where a search has more than 10,000 hits, or a period that begins or"
+        " ends far within a month."
     )
     pages: int | None = Field(description="null where total is.")
 

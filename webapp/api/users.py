@@ -115,7 +115,8 @@ class UserPage(Shown):
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
     total: int | None = Field(
-        description="Exact, or null for a search or a period with more than 10,000 hits."
+        description="Exact, or null where a search has more than 10,000 hits, or a period that begins or"
+        " ends far within a month."
     )
     pages: int | None = Field(description="null where total is.")
 
