@@ -88,8 +88,8 @@ DAMAGE: dict[str, Callable[[], object]] = {
     "name_key is 'x'": lambda: update(ROWS).values(name_key="x"),
     "after version 1 the history tells of 3": lambda: delete(ENTRIES).where(ENTRIES.c.version == 2),
     "entry 2 was changed": lambda: update(ENTRIES).where(ENTRIES.c.number == 2).values(actor_id=99),
-    "the total of #mi lacks 1": lambda: delete(TOTALS),
-    "the users of a block of ids from 0 on": lambda: delete(PLACES),
+    "The total of #mi is 1 too low": lambda: delete(TOTALS),
+    "The rows of a block of ids that begins with 0": lambda: delete(PLACES),
 }
 
 
