@@ -18,6 +18,7 @@ from webapp.users.queries import LISTING, select_users
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+EVENTS = ("insert", "update", "delete")
 
 
 @pytest.fixture
@@ -60,8 +61,11 @@ def test_what_was_dropped_is_missed_by_name_and_made_again(people: Flask) -> Non
     with people.app_context():
         drop_indexes(LISTING)
         missing = faults()
-        assert {"users_totals_insert is missing.", "users_places_update is missing."} <= set(missing)
-        assert "ix_users_by_name is missing." in missing
+        triggers = {
+            f"users_{counts}_{event}" for counts in ("totals", "places", "months") for event in EVENTS
+        }
+        assert {f"{name} is missing." for name in triggers} <= set(missing)
+        assert {"ix_users_by_name is missing.", "ix_users_places is missing."} <= set(missing)
         insert_users([{"full_name": "Bob", "email": "bob@x.example"}])  # seen by no trigger
         told: list[str] = []
         make_indexes(LISTING, told.append)
@@ -93,6 +97,15 @@ def test_a_block_that_is_counted_wrongly_is_named_and_put_right(
         repair(LISTING, ignore)
         assert faults() == []
         insert_users([{"full_name": "Bob", "email": f"bob{n}@x.example"} for n in range(3)])
+        assert faults() == []
+
+
+@pytest.mark.parametrize("repair", [make_indexes, rebuild_indexes])
+def test_an_index_of_the_counts_is_missed_and_made_again(people: Flask, repair: Callable[..., None]) -> None:
+    with people.app_context():
+        spoil("DROP INDEX ix_users_months")
+        assert faults() == ["ix_users_months is missing."]
+        repair(LISTING, ignore)
         assert faults() == []
 
 
