@@ -41,8 +41,8 @@ class ListQuery(Query):
 
     page: Annotated[int, Field(ge=1, le=FURTHEST_ROW), WHOLE] | None = Field(
         None,
-        description="The page's number, from 1. Within a search or a period one gets no further than row 10,000"
-        " by it: follow the links instead.",
+        description="The page's number, from 1. Within a search or a period one gets no further by it than"
+        " row 10,000: follow the links instead.",
     )
     page_size: Annotated[int, WHOLE] = Field(
         DEFAULT_SIZE, ge=1, le=LARGEST_PAGE, description="Rows of a page."
