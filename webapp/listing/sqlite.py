@@ -10,7 +10,7 @@ from typing import ClassVar
 from webapp.listing import probes
 from webapp.listing.asking import Question, months_of, trigrams_of
 from webapp.listing.choosing import SHORTEST_WALK, Finder, Slice
-from webapp.listing.counting import MOST_COUNTED
+from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.search import SHORTEST_SUBSTRING, pattern_of
 from webapp.listing.types import AnyRow
 
@@ -32,6 +32,8 @@ class SQLiteFinder(Finder):
         found = self._look(wanted, None, most=MOST_GATHERED + 1, is_counting=not self._are_words_short)
         if found is not None:
             return found
+        if self._are_candidates_hits:
+            self.count = Count.capped(MOST_GATHERED + 1)
         walked = self._try_walk(wanted)
         return walked if len(walked) == wanted.limit else self._descend(wanted)
 
@@ -54,18 +56,28 @@ class SQLiteFinder(Finder):
     def _most_looked_at(self) -> int:
         return MOST_LOOKED_AT
 
+    @property
+    def _are_candidates_hits(self) -> bool:
+        """Whether the index alone is exact, and was asked for all."""
+        are_segments_asked = self.selection.segments is None or self._is_marked
+        return self._are_words_short and are_segments_asked and self._months == self._months_inside
+
     def _is_surely_many(self) -> bool:
         """The index alone says so: for words of one trigram it is exact."""
         if not self._are_words_short:
             return False
-        # Those months that lie wholly within the range.
-        months = months_of(self.listing, self.selection, is_inside=True)
+        months = self._months_inside
         if self.selection.range is not None and not months:
             return False
         patterns = tuple(map(pattern_of, self.selection.words))
         question = Question(trigrams=patterns, segments=self.shape.segments, months=months)
         statement = probes.count_candidates(self.listing, self.shape)
         return self._count(statement, **question.parameters) > MOST_COUNTED
+
+    @property
+    def _months_inside(self) -> tuple[str, ...] | None:
+        """Those that lie wholly within the range."""
+        return months_of(self.listing, self.selection, is_inside=True)
 
     @property
     def _are_words_short(self) -> bool:
