@@ -32,8 +32,8 @@ class SQLiteFinder(Finder):
         found = self._look(wanted, None, most=MOST_GATHERED + 1, is_counting=not self._are_words_short)
         if found is not None:
             return found
-        if self._are_candidates_hits:
-            self.count = Count.capped(MOST_GATHERED + 1)
+        if self._are_candidates_hits and MOST_GATHERED >= MOST_COUNTED:
+            self.count = Count.capped(MOST_COUNTED + 1)
         walked = self._try_walk(wanted)
         return walked if len(walked) == wanted.limit else self._descend(wanted)
 
