@@ -6,16 +6,19 @@ context open while they send requests: Flask would share it with them and hide a
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, event, func, insert, make_url, select, text
+from sqlalchemy import Connection, Dialect, create_engine, event, func, insert, make_url, select, text
 
 from tests.visitor import Visitor
 from webapp import create_app
@@ -33,6 +36,8 @@ PASSWORD = "orchard lantern velvet"
 ROLES = tuple(Role)
 COUNTS = (TOTALS, PLACES, MONTHS)  # triggers keep them while users are taken away
 _servers: list[object] = []
+
+gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,6 +64,8 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one database stay together, so that each worker keeps few applications."""
     items.sort(key=lambda item: "postgres" in item.name)
+    gc.collect()
+    gc.freeze()  # as gunicorn.conf.py does: thousands of tests need not be walked over again and again
 
 
 @pytest.fixture(scope="session")
@@ -116,21 +123,41 @@ def app(database: str, _apps: dict[str, Flask], request: pytest.FixtureRequest) 
     return _apps[database]
 
 
-def empty_tables(app: Flask) -> None:
-    """As after init-db: the lanes of the history are there, and at their start."""
-    tables = [table for table in Base.metadata.sorted_tables if table is not LANES]
+def empty_tables(app: Flask, *, restarts: bool = True) -> None:
+    """As after init-db: the history's lanes are there, and at their start. ``restarts``: so are the ids."""
     with app.app_context(), sqla.engine.begin() as connection:
-        # The triggers of users write to the last two. To truncate would take Postgres ten times as long: it
-        # makes a new file for each table and each index.
-        emptied = [*reversed(tables), *COUNTS]
-        if sqla.engine.dialect.name == "postgresql":
-            restart = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
-            connection.execute(text(";".join([*(f"DELETE FROM {it.name}" for it in emptied), restart])))
-        else:
-            for table in emptied:
-                connection.execute(table.delete())
-            connection.execute(text("DELETE FROM sqlite_sequence"))
-        connection.execute(LANES.update().values(number=0, hash=START))
+        driver: Any = connection.connection.driver_connection
+        statements = emptying(connection.dialect.name if restarts else "")
+        for statement in ["; ".join(statements)] if connection.dialect.name == "postgresql" else statements:
+            driver.execute(statement)
+
+
+RESTART = {
+    "postgresql": "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
+    "sqlite": "DELETE FROM sqlite_sequence",
+    "": "SELECT 1",
+}
+
+
+@cache
+def emptying(dialect: str) -> list[str]:
+    """To truncate takes Postgres ten times as long: it makes new files for that."""
+    tables = [table for table in reversed(Base.metadata.sorted_tables) if table is not LANES]
+    emptied = [*tables, *COUNTS]
+    lanes = f"UPDATE {LANES.name} SET number = 0, hash = '{START}' WHERE number <> 0"
+    return [*(f"DELETE FROM {table.name}" for table in emptied), lanes, RESTART[dialect]]
+
+
+@pytest.fixture(scope="session")
+def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SQLite's file as init-db makes it, to be copied."""
+    path = tmp_path_factory.mktemp("made") / "made.db"
+    app = create_app(make_settings(f"sqlite:///{path}"))
+    with app.app_context():
+        init_db()
+        sqla.engine.dispose()  # the last connection leaves nothing beside the file
+    assert [*path.parent.iterdir()] == [path]
+    return path
 
 
 @pytest.fixture
@@ -139,9 +166,8 @@ def file_app(tmp_path: Path, request: pytest.FixtureRequest, database: str) -> I
     if database == "postgres":
         yield request.getfixturevalue("app")
         return
-    app = create_app(make_settings(f"sqlite:///{tmp_path / 'test.db'}"))
-    with app.app_context():
-        init_db()
+    path = copyfile(request.getfixturevalue("made_file"), tmp_path / "test.db")
+    app = create_app(make_settings(f"sqlite:///{path}"))
     yield app
     with app.app_context():
         sqla.engine.dispose()
@@ -273,14 +299,26 @@ def read_tables(app: Flask) -> dict[str, list[tuple[object, ...]]]:
     which are accounts of them and not what they sum up to, and for the history, in which refusals stand too.
     """
     with app.app_context():
-        session = get_session()
-        return {
-            name: sorted(
-                tuple(row)
-                for row in session.execute(
-                    select(*(column for column in table.columns if not column.name.startswith("last_used_")))
-                )
+        stored = fetch_all(get_session().connection(), _selects(sqla.engine.dialect))
+    return {name: sorted(rows) for name, rows in stored.items()}
+
+
+@cache
+def _selects(dialect: Dialect) -> dict[str, str]:
+    return {
+        name: str(
+            select(*(it for it in table.columns if not it.name.startswith("last_used_"))).compile(
+                dialect=dialect
             )
-            for name, table in Base.metadata.tables.items()
-            if name not in {"sessions", "open_forms", ENTRIES.name, LANES.name, *(it.name for it in COUNTS)}
-        }
+        )
+        for name, table in Base.metadata.tables.items()
+        if name not in {"sessions", "open_forms", ENTRIES.name, LANES.name, *(it.name for it in COUNTS)}
+    }
+
+
+def fetch_all(connection: Connection, selects: Mapping[str, str]) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of each, as the driver reads them: tests ask so often that anything more takes long."""
+    driver: Any = connection.connection.driver_connection
+    with driver.pipeline() if connection.dialect.name == "postgresql" else nullcontext():
+        cursors = {name: driver.execute(statement) for name, statement in selects.items()}
+    return {name: cursor.fetchall() for name, cursor in cursors.items()}

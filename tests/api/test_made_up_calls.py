@@ -6,6 +6,7 @@ None is answered by a defect or outside the document, and a refused one changes 
 from __future__ import annotations
 
 import os
+from functools import cache
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -74,10 +75,16 @@ def test_made_up_calls_are_answered_as_the_document_says(
     token = make_token(app, make_user(role=Role.ADMINISTRATOR))
     for _ in range(PEOPLE):
         make_user()
+    cases = read_operations(app)[name].as_strategy(mode)
+    run_cases(app, cases, {"Authorization": f"Bearer {token}"})
+
+
+@cache
+def read_operations(app: Flask) -> dict[str, Any]:
+    """By their names; to read the document takes longer than to try a call of it."""
     schema = openapi.from_wsgi("/api/openapi.json", app)
     operations = [it.ok() for it in schema.get_all_operations() if isinstance(it, Ok)]
-    (operation,) = (it for it in operations if it.definition.raw["operationId"] == name)
-    run_cases(app, operation.as_strategy(mode), {"Authorization": f"Bearer {token}"})
+    return {it.definition.raw["operationId"]: it for it in operations}
 
 
 def run_cases(app: Flask, cases: st.SearchStrategy[AnyCase], headers: dict[str, str]) -> None:

@@ -79,13 +79,8 @@ def open_page(desk: Desk, browser: Browser) -> Iterator[OpenPage]:
     problems: list[str] = []
 
     def open_page(user: User | None = None, **options: Any) -> Page:
-        context = browser.new_context(
-            base_url=desk.url, **{"locale": "en-GB", "reduced_motion": "reduce", **options}
-        )
+        context = open_context(browser, desk, problems, **options)
         contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
-        context.add_init_script(REPORT_VIOLATIONS)
-        watch(context, problems)
         if user is not None:
             context.add_cookies([desk.session_cookie(user)])  # type: ignore[list-item]
         return context.new_page()
@@ -94,6 +89,17 @@ def open_page(desk: Desk, browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+def open_context(browser: Browser, desk: Desk, problems: list[str], **options: Any) -> BrowserContext:
+    """Where ``problems`` are noted."""
+    context = browser.new_context(
+        base_url=desk.url, **{"locale": "en-GB", "reduced_motion": "reduce", **options}
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    context.add_init_script(REPORT_VIOLATIONS)
+    watch(context, problems)
+    return context
 
 
 def watch(context: BrowserContext, problems: list[str]) -> None:

@@ -5,17 +5,26 @@ The console and the content security policy are watched in all browser tests, se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import update
 
-from tests.browser.accessibility import COLOURS, NARROW, SIZES, WIDE, ZOOMED, find_violations, overflow
-from tests.browser.conftest import OpenPage
+from tests.browser.accessibility import (
+    COLOURS,
+    HEIGHT,
+    NARROW,
+    SIZES,
+    WIDE,
+    ZOOMED,
+    find_violations,
+    overflow,
+)
+from tests.browser.conftest import OpenPage, open_context
 from tests.browser.desk import TERMINAL, Desk
 from tests.conftest import PASSWORD
 from webapp.access.permissions import Role
@@ -632,6 +641,36 @@ def resend(visit: Visit) -> None:
     visit.label("Password").fill(PASSWORD)
     visit.click("Sign in")
     expect(visit.page.get_by_role("button", name="Send again")).to_be_visible()
+
+
+Tab = tuple[Page, list[str]]
+
+
+@pytest.fixture(scope="module")
+def tab(desk: Desk, browser: Browser) -> Iterator[Tab]:
+    """One for all, and what is wrong in it: to open one takes Chromium longer than to show a page."""
+    problems: list[str] = []
+    context = open_context(browser, desk, problems)
+    yield context.new_page(), problems
+    context.close()
+
+
+@pytest.fixture
+def page(tab: Tab, desk: Desk, admin: User) -> Iterator[Page]:
+    """The administrator's browser, as if it was new."""
+    page, problems = tab
+    problems.clear()
+    page.context.clear_cookies()
+    page.context.add_cookies([desk.session_cookie(admin)])  # type: ignore[list-item]
+    page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+    yield page
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    page.unroute_all()
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    assert problems == []
 
 
 @pytest.mark.parametrize("name", SIGHTS)

@@ -8,10 +8,10 @@ from itertools import count
 
 import pytest
 from flask import Flask
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from tests.conftest import empty_tables
+from tests.conftest import empty_tables, fetch_all
 from tests.house.changes import CHANGES, UNDONE, Change
 from tests.house.failing import Failure, Watched, watch
 from webapp.config import ROOT
@@ -29,11 +29,11 @@ def read_state(context: Flask) -> ReadState:
     """Every row of every table, by the session that the services use; but for SQLite's own of its search."""
     names = [name for name in inspect(sqla.engine).get_table_names() if "_search_" not in name]
     quote = sqla.engine.dialect.identifier_preparer.quote
-    statements = {name: text(f"SELECT * FROM {quote(name)}") for name in names}
+    selects = {name: f"SELECT * FROM {quote(name)}" for name in names}
 
     def read() -> State:
-        session = get_session()
-        return {name: sorted(map(repr, session.execute(it))) for name, it in statements.items()}
+        stored = fetch_all(get_session().connection(), selects)
+        return {name: sorted(map(repr, rows)) for name, rows in stored.items()}
 
     return read
 

@@ -146,17 +146,20 @@ class World:
         self._ids = accumulate(cycle(plan.steps))
         self._ways = cycle(plan.ways)
         self._clear()
-        for person in plan.crowd:
-            self.add(person)
+        self.add(*plan.crowd)
 
     @atomic
     def _clear(self) -> None:
         get_session().execute(delete(User))
 
-    def add(self, person: Person) -> None:
+    def add(self, *people: Person) -> None:
+        if people:
+            insert_users([self._note(person) for person in people])
+
+    def _note(self, person: Person) -> dict[str, Any]:
+        """The row to be stored."""
         row_id = next(self._ids)
         email = f"{'ab'[len(self.all_ids) % 2]}{row_id}@x.example"
-        insert_users([{"id": row_id, "email": email, **vars(person)}])
         self.all_ids.append(row_id)
         if self.plan.filters.let_through(person, email):
             self.rows[row_id] = {
@@ -166,6 +169,7 @@ class World:
                 "created_at": person.created_at,
                 "last_sign_in_at": person.last_sign_in_at or EPOCH,
             }
+        return {"id": row_id, "email": email, **vars(person)}
 
     @atomic
     def remove(self, row_id: int) -> None:

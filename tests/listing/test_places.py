@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import case, delete, func, insert, select, text, update
 
 from tests.conftest import insert_users
-from tests.listing.ways import forced
+from tests.listing.ways import forced, write_much
 from tests.racing import race
 from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
@@ -173,34 +172,7 @@ def test_rows_that_are_loaded_in_bulk_are_counted(context: Flask) -> None:
     assert {block for bits, block, _segment in kept() if bits == BLOCK_BITS[0]} == {0, 1}
 
 
-@atomic
-def change_some(seed: int) -> None:
-    """One writer's transaction of several statements."""
-    draw = random.Random(seed)
-    session = get_session()
-    session.execute(
-        insert(User),
-        [
-            {"id": draw.randint(0, 3) * SMALL + seed * 5 + number, "email": f"{seed}-{number}@x"}
-            | {"email_key": f"{seed}-{number}", "name_key": "", "search_text": ""}
-            for number in range(draw.randint(1, 5))
-        ],
-    )
-    rows = select(User.id).where(User.id % 7 == draw.randint(0, 6)).order_by(User.id).with_for_update()
-    row_ids = session.scalars(rows).all()
-    session.execute(update(User).where(User.id.in_(row_ids)).values(is_active=draw.random() < 0.5))
-    if draw.random() < 0.3 and row_ids:
-        session.execute(delete(User).where(User.id == row_ids[-1]))
-
-
 def test_writers_at_once_lose_no_difference_and_pages_fail_for_none(file_app: Flask) -> None:
-    def work(number: int) -> Callable[[], None]:
-        def write() -> None:
-            for turn in range(8):
-                change_some(number * 50 + turn + 1)
-
-        return write
-
     def read() -> None:
         for number in range(1, 40):
             request = PageRequest(sort="id", size=3, number=number)
@@ -210,7 +182,7 @@ def test_writers_at_once_lose_no_difference_and_pages_fail_for_none(file_app: Fl
             get_session().rollback()
 
     with forced({"MOST_COUNTED_OFF": 0}):
-        outcomes = race(file_app, *(work(number) for number in range(5)), read)
+        outcomes = race(file_app, *(write_much(number, apart=SMALL) for number in range(5)), read)
     assert outcomes == [None] * 6
     with file_app.app_context():
         assert kept() == counted() != {}

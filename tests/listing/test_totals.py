@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from tests.conftest import insert_users
+from tests.listing.ways import write_much
 from tests.racing import race
 from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
@@ -114,34 +113,8 @@ def test_a_segment_says_the_role_and_the_status(context: Flask) -> None:
     assert kept() == counted() == expected
 
 
-@atomic
-def change_some(seed: int) -> None:
-    """One writer's transaction of several statements."""
-    draw = random.Random(seed)
-    session = get_session()
-    session.execute(
-        insert(User),
-        [
-            {**person(seed * 100 + n), "email_key": f"{seed}-{n}", "name_key": "", "search_text": ""}
-            for n in range(draw.randint(1, 5))
-        ],
-    )
-    rows = select(User.id).where(User.id % 7 == draw.randint(0, 6)).order_by(User.id).with_for_update()
-    ids = session.scalars(rows).all()
-    session.execute(update(User).where(User.id.in_(ids)).values(is_active=draw.random() < 0.5))
-    if draw.random() < 0.3 and ids:
-        session.execute(delete(User).where(User.id == ids[-1]))
-
-
 def test_writers_at_once_lose_no_difference(file_app: Flask) -> None:
-    def work(number: int) -> Callable[[], None]:
-        def write() -> None:
-            for turn in range(8):
-                change_some(number * 50 + turn)
-
-        return write
-
-    outcomes = race(file_app, *(work(number) for number in range(6)))
+    outcomes = race(file_app, *(write_much(number) for number in range(6)))
     assert outcomes == [None] * 6
     with file_app.app_context():
         assert kept() == counted() != {}

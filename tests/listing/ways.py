@@ -5,14 +5,18 @@ On a table of a few rows the tuned numbers always lead to the same way: so tests
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import strategies as st
+from sqlalchemy import delete, insert, select, update
 
+from webapp.db import atomic, get_session
 from webapp.listing import asking, choosing, counting, page, postgres, sqlite
 from webapp.listing.counting import MOST_COUNTED
+from webapp.users.models import User
 
 NO_CHOICE = {"BEFORE_ALL_IDS", "FURTHEST_ROW", "LARGEST_ID", "MOST_COUNTED", "SHORTEST_SUBSTRING"}
 MODULES = (asking, choosing, page, postgres, sqlite)
@@ -36,3 +40,35 @@ def forced(way: Mapping[str, int], *, most_counted: int = MOST_COUNTED) -> Itera
                 if hasattr(module, name):
                     patch.setattr(module, name, value)
         yield
+
+
+def write_much(number: int, *, apart: int = 0) -> Callable[[], None]:
+    """What one of several writers does, each with a number of its own: transactions of several statements.
+
+    Whom they insert lie in four places, ``apart`` ids from one to the next; they meet at those they change.
+    """
+
+    def write() -> None:
+        for turn in range(8):
+            _change_some(number * 50 + turn, apart)
+
+    return write
+
+
+@atomic
+def _change_some(seed: int, apart: int) -> None:
+    draw = random.Random(seed)
+    session = get_session()
+    session.execute(
+        insert(User),
+        [
+            {"id": draw.randint(0, 3) * apart + seed * 5 + row + 1, "email": f"{seed}-{row}@x"}
+            | {"email_key": f"{seed}-{row}", "name_key": "", "search_text": ""}
+            for row in range(draw.randint(1, 5))
+        ],
+    )
+    rows = select(User.id).where(User.id % 7 == draw.randint(0, 6)).order_by(User.id).with_for_update()
+    ids = session.scalars(rows).all()
+    session.execute(update(User).where(User.id.in_(ids)).values(is_active=draw.random() < 0.5))
+    if draw.random() < 0.3 and ids:
+        session.execute(delete(User).where(User.id == ids[-1]))

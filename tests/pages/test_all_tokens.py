@@ -98,13 +98,12 @@ def test_pages_follow_one_another_with_what_was_asked(
 
 
 @pytest.mark.parametrize("name", ["q", "user", "kind", "after", "before"])
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_no_text_in_the_address_breaks_it(
-    signed_in: SignedIn, owners: list[User], name: str, text: str
-) -> None:
-    answer = signed_in("administrator").get(f"{PATH}?{encode({name: text})}")
-    assert answer.status_code in {200, 422}
-    assert "<script>canary" not in answer.text
+def test_no_text_in_the_address_breaks_it(signed_in: SignedIn, owners: list[User], name: str) -> None:
+    visitor = signed_in("administrator")
+    for case, text in TEXTS.items():
+        answer = visitor.get(f"{PATH}?{encode({name: text})}")
+        assert answer.status_code in {200, 422}, case
+        assert "<script>canary" not in answer.text, case
 
 
 @pytest.mark.parametrize(

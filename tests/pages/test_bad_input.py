@@ -24,6 +24,7 @@ from webapp import create_app
 from webapp.access.permissions import Role
 from webapp.db import get_session, init_db
 from webapp.extensions import Base
+from webapp.history.models import LANES
 from webapp.users import passwords
 from webapp.users.models import PLACES, TOTALS
 
@@ -129,15 +130,14 @@ class Desk:
             self.rows = {
                 table: [dict(row) for row in get_session().execute(select(*stored_columns(table))).mappings()]
                 for table in Base.metadata.sorted_tables
-                if table not in {TOTALS, PLACES}  # kept by triggers
+                if table not in {TOTALS, PLACES, LANES}  # kept by triggers, and there anyway
             }
 
     def put_back(self) -> None:
         """The rows as they were, and the administrator signed in."""
+        empty_tables(self.app, restarts=False)
         with self.app.app_context():
             session = get_session()
-            for table in reversed(self.rows):
-                session.execute(table.delete())
             for table, rows in self.rows.items():
                 if rows:
                     session.execute(table.insert(), rows)

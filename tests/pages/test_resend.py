@@ -169,6 +169,9 @@ def test_what_another_site_sends_is_not_kept(
     signed_out = Visitor(app).post("/users/new", planted, headers=headers)
     assert signed_out.status_code == 401
     assert field_value(signed_out.text, "resend") == ""
+    large = Visitor(app).post("/users/new", {"full_name": "n" * (LARGEST_BYTES + 1)}, headers=headers)
+    assert large.status_code == 401
+    assert "too long to be kept" not in large.text, "its length is not why"
 
 
 def test_an_old_token_shows_what_was_typed_with_a_new_one(

@@ -123,7 +123,7 @@ def _tell_ended(sealed: str) -> str | None:
 
 def _is_lost() -> bool:
     """Whether there was something typed that would be kept, were it not so much."""
-    return request.endpoint in _KEPT and is_too_large()
+    return request.endpoint in _KEPT and not is_cross_site() and is_too_large()
 
 
 def _answer_old_token(_error: CSRFError) -> Response:
