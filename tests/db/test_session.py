@@ -84,6 +84,22 @@ def test_every_postgres_connection_is_prepared(context: Flask) -> None:
     assert list(shown.values()) == ["UTC", "dossier", "5s", "10s", "1min"]
 
 
+@on_postgres
+def test_a_change_is_one_transaction_with_a_time_limit_of_its_own(context: Flask) -> None:
+    @atomic
+    def look() -> list[str]:
+        return [
+            str(ask(it))
+            for it in ("SELECT now()", "SELECT now()", "SHOW statement_timeout", "SHOW transaction_isolation")
+        ]
+
+    began, still, limit, isolation = look()
+    assert began == still
+    assert (limit, isolation) == ("20s", "read committed")
+    assert ask("SHOW statement_timeout") == "5s"
+    assert ask("SELECT now()") != ask("SELECT now()")
+
+
 def test_the_pool_is_as_large_as_was_set(empty_url: str) -> None:
     app = create_app(make_settings(empty_url, database_pool_size=3))
     with app.app_context():

@@ -136,7 +136,10 @@ def _prepare_postgres_connection(connection: Any, _record: ConnectionPoolEntry) 
 
 
 def _begin_postgres(connection: Connection) -> None:
-    """Of a change, in one travel to the database; what only reads needs no transaction."""
+    """Of a change, in one travel to the database; what only reads needs no transaction.
+
+    The driver knows of it, and ends it by COMMIT or ROLLBACK, whatever SQLAlchemy's log says of autocommit.
+    """
     options = connection.get_execution_options()
     if options.get(WRITES, False):
         limit = f"SET LOCAL statement_timeout = {options[PATIENCE_MS]}"
