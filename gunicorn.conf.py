@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
+from typing import TYPE_CHECKING
 
-from webapp.config import Settings
-from webapp.errors import ConfigurationError
+if TYPE_CHECKING:
+    from flask import Flask
 
-try:
-    # Asked here too: this runs once in the master, so a wrong setting is said once, in one line.
-    settings = Settings.from_environment()
-except ConfigurationError as error:
-    raise SystemExit(f"Dossier does not start: {error}") from None
+    from webapp.config import Settings
 
-# Workers inherit the master's modules: forget ours, so that a reload (HUP) serves only new code.
-for name in [name for name in sys.modules if name.partition(".")[0] == "webapp"]:
+# A reload (HUP) reads this file again: forget our modules, so that it serves only new code.
+gc.unfreeze()
+for name in [name for name in sys.modules if name.partition(".")[0] in {"wsgi", "webapp"}]:
     del sys.modules[name]
+
+# Loaded here, once: workers are forked with it, so that one that takes another's place answers at once, and
+# with the code that the others have. It has asked nothing of the database yet, and no thread runs.
+app: Flask = importlib.import_module("wsgi").app
+settings: Settings = app.extensions["settings"]
+
+# What is loaded stays for good: the garbage collector need not walk over it again and again, and so writes
+# nothing to the memory that workers share.
+gc.collect()
+gc.freeze()
+gc.set_threshold(10_000, 20, 20)
 
 wsgi_app = "wsgi:app"
 bind = settings.bind
@@ -33,10 +43,3 @@ max_requests_jitter = 2_000  # … and the workers do not restart together
 loglevel = "warning"
 accesslog = None  # the application logs each request itself, with its id and without secrets
 control_socket_disable = True
-
-
-def post_worker_init(worker: object) -> None:
-    """What was loaded stays for good: the garbage collector need not walk over it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)

@@ -296,6 +296,25 @@ def test_a_server_with_all_it_needs_starts_without_asking_the_database(tmp_path:
     assert (done.returncode, done.stdout, done.stderr) == (0, "webapp\n", "")
 
 
+FORKED = """
+import runpy, threading
+app = runpy.run_path("gunicorn.conf.py")["app"]
+from webapp.db import engine
+with app.app_context():
+    print(engine.dialect.name, engine.pool.checkedin(), engine.pool.checkedout(), threading.active_count())
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "name"), [({}, "postgresql"), ({"DATABASE_URL": "sqlite:///a.db"}, "sqlite")]
+)
+def test_workers_are_forked_from_what_has_no_connection_and_no_thread(
+    tmp_path: Path, url: dict[str, str], name: str
+) -> None:
+    done = run_python(FORKED, tmp_path, **{**PRODUCTION, **url})
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{name} 0 0 1\n", "")
+
+
 @pytest.mark.parametrize(
     ("variables", "name"),
     [

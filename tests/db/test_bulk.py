@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, String, cast, create_engine, literal, select
 
 from webapp.db import atomic, get_session
-from webapp.db.bulk import Value, load_rows, stored_time
+from webapp.db.bulk import Value, insert_from_json, load_rows, stored_time
 from webapp.errors import Conflict
 from webapp.extensions import UtcDateTime
+from webapp.history.models import ENTRIES
+from webapp.listing.keyset import LARGEST_ID
 from webapp.users.models import USERS, derive_keys
 
 COLUMNS = (
@@ -38,13 +41,30 @@ def load(rows: list[tuple[Value, ...]]) -> None:
     load_rows(get_session(), USERS, COLUMNS, rows)
 
 
-@pytest.mark.parametrize("name", ["Ann", "", "tab\there", 'quote " and \\N \\ backslash', "é 漢 🙂", "{a,b}"])
+TEXTS = ["Ann", "", "tab\there", 'quote " and \\N \\ backslash', "é 漢 🙂", "{a,b}"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
 def test_a_value_comes_back_as_it_was(context: Flask, name: str) -> None:
     load([row(name, "ann@x.example", MOMENT), row(name, "bob@x.example")])
     stored = get_session().execute(
         select(USERS.c.full_name, USERS.c.created_at, USERS.c.last_sign_in_at).order_by(USERS.c.id)
     )
     assert [tuple(found) for found in stored] == [(name, MOMENT, MOMENT), (name, MOMENT, None)]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_value_that_comes_as_json_comes_back_as_it_was(context: Flask, text: str) -> None:
+    values: dict[str, Value] = {
+        it.name: None if it.nullable else "" for it in ENTRIES.c if not it.primary_key
+    }
+    values |= {"at": stored_time(MOMENT), "subject_id": LARGEST_ID, "details": text, "lane": 0}
+    rows = json.dumps([{**values, "number": number} for number in range(3)], ensure_ascii=False)
+    session = get_session()
+    session.execute(insert_from_json(ENTRIES, session.get_bind().dialect.name), {"rows": rows})
+    columns = (ENTRIES.c.at, ENTRIES.c.subject_id, ENTRIES.c.version, ENTRIES.c.details, ENTRIES.c.number)
+    stored = session.execute(select(*columns).order_by(ENTRIES.c.id)).all()
+    assert [tuple(it) for it in stored] == [(MOMENT, LARGEST_ID, None, text, number) for number in range(3)]
 
 
 def test_one_that_breaks_a_rule_keeps_all_out(context: Flask) -> None:

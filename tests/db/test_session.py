@@ -26,7 +26,7 @@ from webapp.auth.models import SignInSession
 from webapp.config import INSTANCE
 from webapp.db import at_once, atomic, get_session
 from webapp.db.diagnosis import LOCKED, TOO_SLOW, diagnose
-from webapp.db.session import WRITES, lift_time_limit, sqlite_module
+from webapp.db.session import lift_time_limit, sqlite_module, write_options
 from webapp.extensions import sqla
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -41,6 +41,7 @@ PRAGMAS = {
     "synchronous": 2,  # FULL
     "foreign_keys": 1,
     "cache_size": -24576,
+    "wal_autocheckpoint": 4000,
     "temp_store": 2,  # MEMORY
 }
 
@@ -83,6 +84,22 @@ def test_every_postgres_connection_is_prepared(context: Flask) -> None:
     assert list(shown.values()) == ["UTC", "dossier", "5s", "10s", "1min"]
 
 
+@on_postgres
+def test_a_change_is_one_transaction_with_a_time_limit_of_its_own(context: Flask) -> None:
+    @atomic
+    def look() -> list[str]:
+        return [
+            str(ask(it))
+            for it in ("SELECT now()", "SELECT now()", "SHOW statement_timeout", "SHOW transaction_isolation")
+        ]
+
+    began, still, limit, isolation = look()
+    assert began == still
+    assert (limit, isolation) == ("20s", "read committed")
+    assert ask("SHOW statement_timeout") == "5s"
+    assert ask("SELECT now()") != ask("SELECT now()")
+
+
 def test_the_pool_is_as_large_as_was_set(empty_url: str) -> None:
     app = create_app(make_settings(empty_url, database_pool_size=3))
     with app.app_context():
@@ -110,7 +127,7 @@ def test_only_a_transaction_that_writes_takes_the_write_lock(file_app: Flask, wr
         other = create_engine(
             sqla.engine.url, module=sqlite_module(), connect_args={"timeout": 0, "isolation_level": None}
         )
-        get_session().connection(execution_options={WRITES: writes})
+        get_session().connection(execution_options=write_options(sqla.engine) if writes else {})
         ask("SELECT count(*) FROM users")
         with other.connect() as connection:
             if writes:

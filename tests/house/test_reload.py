@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.house.files import copy_repository
-from tests.serving import serve
+from tests.serving import Server, serve
 
 SETTINGS = {"DATABASE_URL": "sqlite://", "SECRET_KEY": "a test's secret, long enough to be accepted"}
 RELOAD_SECONDS = 30
@@ -40,6 +41,15 @@ def ask(port: int) -> tuple[int, str | None]:
     return response.status, response.headers["X-Release"]
 
 
+def replace_worker(server: Server) -> None:
+    """Kill the one there is; whoever asks from now on waits for the next."""
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while server.workers() in ([worker], []) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def test_a_reload_serves_the_new_code_and_the_new_settings(tmp_path: Path) -> None:
     copy_repository(tmp_path)
     with serve(SETTINGS, tmp_path) as server:
@@ -47,6 +57,8 @@ def test_a_reload_serves_the_new_code_and_the_new_settings(tmp_path: Path) -> No
         with (tmp_path / "webapp" / "__init__.py").open("a") as file:
             file.write(NEW_RELEASE)
         (tmp_path / ".env").write_text("PROXY_COUNT=1\n")
+        replace_worker(server)
+        assert ask(server.port) == (200, None)  # the code that the others would have
         server.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + RELOAD_SECONDS
         while (answer := ask(server.port))[1] is None and time.monotonic() < deadline:

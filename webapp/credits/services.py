@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, literal, select, update
 
@@ -18,7 +17,7 @@ from webapp.credits import rules
 from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.queries import Movement, find_by_key, get_balance, list_balances
 from webapp.credits.rules import BANK, FULLEST_CENTS, Order
-from webapp.credits.statements import ADD, INSERTS, NOTE, PEOPLE, POST, SIDES, TAKE
+from webapp.credits.statements import BOOK, CHANGE, INSERTS, NOTE, PEOPLE, POST, SIDES
 from webapp.db import atomic, get_connection, get_session
 from webapp.errors import N_, Conflict, DomainError, Invalid
 from webapp.extensions import BigId, UtcDateTime, utc_now
@@ -43,18 +42,16 @@ def move(order: Order, *, key: str | None = None, actor: Actor) -> Movement:
 
 @atomic
 def _move(order: Order, key_digest: str | None, actor: Actor) -> Movement:
-    now = utc_now()
-    movement = _note(order, key_digest, now, actor)
-    if movement is None:  # somebody came with the key at the same moment
+    values: dict[str, Any] = {**asdict(order), "created_at": utc_now(), "actor_id": actor.user_id}
+    booked = _BOOKING[_dialect()](order, {**values, "key_digest": key_digest})
+    if booked is None:  # somebody came with the key at the same moment
         return _repeat(order, find_by_key(key_digest or ""))
-    held = {user_id: _change(user_id, cents, now) for user_id, cents in order.sides}
+    movement = Movement(id=booked.id, **values)
     people = _find_people(order)
-    _check(order, people, held, actor)
-    accounts = {user_id: account for user_id, account in held.items() if account is not None}
-    _post(movement, accounts)
+    _check(order, people, booked.held, actor)
+    held = {user_id: cents for user_id, cents in booked.held.items() if cents is not None}
     happenings = [
-        _describe(movement, people[user_id], accounts[user_id].balance_cents, cents)
-        for user_id, cents in order.sides
+        _describe(movement, people[user_id], held[user_id], cents) for user_id, cents in order.sides
     ]
     record_all(_kind_of(order), happenings, actor=actor)
     return movement
@@ -98,13 +95,52 @@ def _kind_of(order: Order) -> Kind:
     return Kind.WITHDRAWN if order.to_user_id == BANK else Kind.TRANSFERRED
 
 
-def _note(order: Order, key_digest: str | None, now: datetime, actor: Actor) -> Movement | None:
-    """None when there is one of that key. Whoever comes with it at the same moment waits here, and holds
-    nothing that others wait for.
+class _Booked(NamedTuple):
+    """A transfer that is written, and what its accounts hold by now: None where there was too little or too
+    much, or no such user.
     """
-    values = {**asdict(order), "created_at": now, "actor_id": actor.user_id}
-    row = get_connection().execute(NOTE[_dialect()], {**values, "key_digest": key_digest}).one_or_none()
-    return None if row is None else Movement(id=row.id, **values)
+
+    id: int
+    held: Mapping[int, int | None]
+
+
+# Both are None when there is a transfer of that key. Whoever comes with it at the same moment waits for the
+# first, and holds nothing that others wait for; then each account is locked by what changes it.
+
+
+def _book_at_once(order: Order, values: Mapping[str, Any]) -> _Booked | None:
+    """On Postgres."""
+    sides = tuple(_name_side(cents) for _, cents in order.sides)
+    row = get_connection().execute(BOOK[sides], values).one_or_none()
+    return None if row is None else _Booked(row[0], dict(zip(dict(order.sides), row[1:], strict=True)))
+
+
+def _book_in_turn(order: Order, values: Mapping[str, Any]) -> _Booked | None:
+    """On SQLite."""
+    connection = get_connection()
+    transfer_id = connection.execute(NOTE, values).scalar_one_or_none()
+    if transfer_id is None:
+        return None
+    posted = {**values, "transfer_id": transfer_id}
+    for side in SIDES:  # as it is for the bank
+        posted |= {f"{side}_balance_cents": None, f"{side}_at": values["created_at"]}
+    held: dict[int, int | None] = {}
+    for user_id, cents in order.sides:
+        side = _name_side(cents)
+        account = connection.execute(CHANGE[side], {**values, "whose": user_id}).one_or_none()
+        held[user_id] = None if account is None else account.balance_cents
+        if account is not None:
+            posted |= {f"{side}_balance_cents": account.balance_cents, f"{side}_at": account.changed_at}
+    if None not in held.values():  # or all is undone
+        connection.execute(POST, posted)
+    return _Booked(transfer_id, held)
+
+
+_BOOKING = {"postgresql": _book_at_once, "sqlite": _book_in_turn}
+
+
+def _name_side(cents: int) -> str:
+    return "from" if cents < 0 else "to"
 
 
 def _repeat(order: Order, movement: Movement | None) -> Movement:
@@ -114,20 +150,6 @@ def _repeat(order: Order, movement: Movement | None) -> Movement:
     if movement is None or wanted.items() - movement._asdict().items():
         raise Conflict(N_("This key was used for another transfer. Use a new one."), field="key")
     return movement._replace(is_repeated=True)
-
-
-class _Account(NamedTuple):
-    balance_cents: int
-    changed_at: datetime
-
-
-def _change(user_id: int, cents: int, now: datetime) -> _Account | None:
-    """Add to an account or take from it, which locks it. None when there is too little or too much in it, or
-    no such user.
-    """
-    statement = TAKE if cents < 0 else ADD[_dialect()]
-    row = get_connection().execute(statement, {"whose": user_id, "cents": cents, "now": now}).one_or_none()
-    return None if row is None else _Account(*row)
 
 
 def _check(
@@ -155,21 +177,6 @@ def _check(
     if order.to_user_id in held and held[order.to_user_id] is None:
         most = rules.as_decimal(FULLEST_CENTS)
         raise Conflict(N_("An account holds at most %(most)s."), field="amount", most=most)
-
-
-def _post(movement: Movement, held: Mapping[int, _Account]) -> None:
-    ids, cents = (movement.from_user_id, movement.to_user_id), movement.amount_cents
-    values: dict[str, object] = {}
-    for side, user_id, amount in zip(SIDES, ids, (-cents, cents), strict=True):
-        account = held.get(user_id)
-        values |= {
-            f"{side}_transfer_id": movement.id,
-            f"{side}_user_id": user_id,
-            f"{side}_amount_cents": amount,
-            f"{side}_balance_cents": account.balance_cents if account else None,
-            f"{side}_at": account.changed_at if account else movement.created_at,
-        }
-    get_connection().execute(POST, values)
 
 
 def _describe(movement: Movement, person: Person, balance: int, cents: int) -> Happening:

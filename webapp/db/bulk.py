@@ -1,4 +1,4 @@
-"""Many rows at once: COPY on Postgres, one prepared statement on SQLite."""
+"""Many rows at once: COPY on Postgres, one prepared statement on SQLite; and a few, however many, as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Table
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -42,6 +55,23 @@ def load_rows(
                 copy.write_row(row)
     except driver_error as error:  # as SQLAlchemy, which knows nothing of COPY, would have raised it
         raise DBAPIError.instance(statement, None, error, driver_error) from error
+
+
+def insert_from_json(table: Table, dialect: str) -> Insert:
+    """A statement that is made once, and adds any number of rows: the parameter ``rows`` is a JSON array with
+    an object for each, in which each column but the id has its Value.
+    """
+    columns = [it for it in table.c if not it.primary_key]
+    rows = bindparam("rows", type_=Text)
+    values: list[ColumnElement[Any]]
+    if dialect == "sqlite":
+        each = func.json_each(rows).table_valued("value", name="each")
+        values = [func.json_extract(each.c.value, literal_column(f"'$.{it.name}'")) for it in columns]
+    else:
+        parts = [column(it.name, it.type) for it in columns]
+        read = func.json_to_recordset(cast(rows, JSON)).table_valued(*parts)
+        values = [*read.render_derived(name="each", with_types=True).c]
+    return insert(table).from_select([it.name for it in columns], select(*values))
 
 
 def stored_time(moment: datetime) -> str:

@@ -26,8 +26,11 @@ logger = logging.getLogger(__name__)
 WRITES = "dossier_writes"
 SQLITE_WAIT_SECONDS = 30
 CACHE_SIZE = -24576  # KiB of each connection to SQLite, which says them with a minus
+PAGES_AHEAD = (
+    4_000  # in the log of SQLite, 16 MB, as many as it finds by one look; then into the file they go
+)
 STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
-READ_SECONDS, WRITE_SECONDS = "dossier_read_seconds", "dossier_write_seconds"  # execution options, too
+READ_SECONDS, WRITE_MS = "dossier_read_seconds", "dossier_write_ms"  # execution options, too, of the engine
 PATIENCE_MS = "dossier_patience_ms"  # execution option: how long this change waits for others
 LIFTED = "dossier_lifted"  # in a connection's info: its limit is to be put back
 TURN = "dossier_turn"  # in a connection's info: it is this one's turn to write
@@ -56,14 +59,16 @@ def bind_database(app: Flask, settings: Settings) -> None:
     migrate.init_app(app, sqla, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     with app.app_context():
         if sqla.engine.dialect.name == "sqlite":
-            sqla.engine.update_execution_options(**{READ_SECONDS: settings.read_timeout_seconds})
+            limits = {READ_SECONDS: settings.read_timeout_seconds, WRITE_MS: SQLITE_WAIT_SECONDS * 1000}
+            sqla.engine.update_execution_options(**limits)
             event.listen(sqla.engine, "connect", _prepare_sqlite_connection)
             turn = Lock()
             event.listen(sqla.engine, "begin", partial(_begin_sqlite, turn=turn))
             event.listen(sqla.engine, "checkin", partial(_pass_turn, turn=turn))
         else:
-            sqla.engine.update_execution_options(**{WRITE_SECONDS: settings.database_timeout_seconds})
+            sqla.engine.update_execution_options(**{WRITE_MS: settings.database_timeout_seconds * 1000})
             event.listen(sqla.engine, "connect", _prepare_postgres_connection)
+            event.listen(sqla.engine, "begin", _begin_postgres)
             event.listen(sqla.engine, "checkin", _note_return)
             event.listen(sqla.engine, "checkout", _ping_after_a_pause)
     app.after_request(_end_transaction)
@@ -71,6 +76,8 @@ def bind_database(app: Flask, settings: Settings) -> None:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """What create_engine() gets besides the URL."""
+    # The one that was given back last is taken first: what it has prepared and read is still at hand.
+    pool = {"pool_size": settings.database_pool_size, "pool_use_lifo": True}
     if settings.is_sqlite:
         options: dict[str, Any] = {
             "module": sqlite_module(),
@@ -78,12 +85,12 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "hide_parameters": not settings.sql_echo,  # an error in the log tells nobody's e-mail
         }
         if make_url(settings.database_url).database not in {None, "", ":memory:"}:
-            options["pool_size"] = settings.database_pool_size
+            options |= pool
         return options
     limit = settings.database_timeout_seconds * 1000
     reading = settings.read_timeout_seconds * 1000  # @atomic gives a change more time
     return {
-        "pool_size": settings.database_pool_size,
+        **pool,
         # A read is one statement after another, each complete in itself: BEGIN and ROLLBACK around
         # them would be half of the traffic with the database. @atomic asks for a transaction.
         "isolation_level": "AUTOCOMMIT",
@@ -116,6 +123,7 @@ def _prepare_sqlite_connection(connection: Any, _record: ConnectionPoolEntry) ->
         "foreign_keys=ON",
         "recursive_triggers=ON",  # or REPLACE would delete a row without the triggers that keep the totals
         f"cache_size={CACHE_SIZE}",
+        f"wal_autocheckpoint={PAGES_AHEAD}",
         "temp_store=MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -124,6 +132,19 @@ def _prepare_sqlite_connection(connection: Any, _record: ConnectionPoolEntry) ->
 
 def _prepare_postgres_connection(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.prepared_max = STATEMENTS_KEPT
+    connection.prepare_threshold = 1  # what is asked twice; the driver forgets all of them at each ROLLBACK
+
+
+def _begin_postgres(connection: Connection) -> None:
+    """Of a change, in one travel to the database; what only reads needs no transaction.
+
+    The driver knows of it, and ends it by COMMIT or ROLLBACK, whatever SQLAlchemy's log says of autocommit.
+    """
+    options = connection.get_execution_options()
+    if options.get(WRITES, False):
+        limit = f"SET LOCAL statement_timeout = {options[PATIENCE_MS]}"
+        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {limit}"
+        connection.exec_driver_sql(begin, execution_options={"no_parameters": True})
 
 
 def _begin_sqlite(connection: Connection, *, turn: Lock) -> None:
@@ -131,8 +152,7 @@ def _begin_sqlite(connection: Connection, *, turn: Lock) -> None:
     driver: Any = connection.connection.driver_connection
     if options.get(WRITES, False):
         driver.set_progress_handler(None, 0)
-        patience_ms = options.get(PATIENCE_MS, SQLITE_WAIT_SECONDS * 1000)
-        deadline = monotonic() + patience_ms / 1000
+        deadline = monotonic() + options[PATIENCE_MS] / 1000
         _take_turn(connection, turn, deadline)
         _begin_writing_sqlite(connection, deadline)
         return
@@ -202,12 +222,12 @@ def lift_time_limit(session: Session) -> None:
 
 def begin_writing(session: Session, *, patience_ms: int | None = None) -> None:
     """Begin the transaction of a change; with ``patience_ms`` one that rather fails than waits for longer."""
-    patience = {} if patience_ms is None else {PATIENCE_MS: patience_ms}
-    connection = session.connection(execution_options=write_options(sqla.engine) | patience)
-    seconds = connection.get_execution_options().get(WRITE_SECONDS)
-    if seconds is not None:
-        limit = f"{seconds}s" if patience_ms is None else f"{patience_ms}ms"
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{limit}'")
+    session.connection(execution_options=write_options(sqla.engine, patience_ms=patience_ms))
+
+
+def write_options(engine: Engine, *, patience_ms: int | None = None) -> dict[str, Any]:
+    """The execution options of a connection that will write in one transaction."""
+    return {WRITES: True, PATIENCE_MS: patience_ms or engine.get_execution_options()[WRITE_MS]}
 
 
 def begin_snapshot(session: Session) -> None:
@@ -220,11 +240,6 @@ def begin_snapshot(session: Session) -> None:
     else:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     lift_time_limit(session)
-
-
-def write_options(engine: Engine) -> dict[str, Any]:
-    """The execution options of a connection that will write in one transaction."""
-    return {WRITES: True} if is_sqlite(engine) else {WRITES: True, "isolation_level": "READ COMMITTED"}
 
 
 def _note_return(connection: Any, record: ConnectionPoolEntry) -> None:

@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from webapp.access.actor import Actor
 from webapp.db import atomic, get_connection, get_session
+from webapp.db.bulk import insert_from_json, stored_time
 from webapp.extensions import utc_now
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.rules import (
@@ -84,16 +85,31 @@ def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> 
     for number, happening in enumerate(happenings, lane.number + 1):
         rows.append(_entry(kind, happening, actor, origin, lane=lane.lane, number=number, previous=last))
         last = rows[-1]["hash"]
-    ids = sorted(connection.execute(_ADD, rows).all())  # by their numbers in the lane
-    connection.execute(_MOVE_END, {"held": lane.lane, "number": rows[-1]["number"], "hash": last})
+    written = {
+        "rows": json.dumps(rows, ensure_ascii=False, default=stored_time),
+        "held": lane.lane,
+        "last_number": rows[-1]["number"],
+        "last_hash": last,
+    }
+    ids = sorted(connection.execute(_ADD[connection.dialect.name], written).all())  # by numbers in the lane
+    if connection.dialect.name == "sqlite":
+        connection.execute(_MOVE_END, written)
     return [entry_id for _number, entry_id in ids]
 
 
 # What every change asks, made once: to put a statement together takes longer than to run it.
 _FREE_LANE = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update(skip_locked=True)
 _FIRST_LANE = select(LANES).order_by(LANES.c.lane).limit(1).with_for_update()
-_MOVE_END = update(LANES).where(LANES.c.lane == bindparam("held"))
-_ADD = insert(ENTRIES).returning(ENTRIES.c.number, ENTRIES.c.id)
+_MOVE_END = (
+    update(LANES)
+    .where(LANES.c.lane == bindparam("held"))
+    .values(number=bindparam("last_number"), hash=bindparam("last_hash"))
+)
+_ADD = {
+    name: insert_from_json(ENTRIES, name).returning(ENTRIES.c.number, ENTRIES.c.id)
+    for name in ("sqlite", "postgresql")
+}
+_ADD["postgresql"] = _ADD["postgresql"].add_cte(_MOVE_END.cte("moved"))  # both in one travel
 
 
 def _origin(actor: Actor) -> str:
