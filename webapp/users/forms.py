@@ -33,7 +33,6 @@ from webapp.web.language import current_language, gettext
 from webapp.web.times import end_of_day, start_of_day
 
 DEFAULT_SORT, DEFAULT_SIZE = "name", 50
-SIZES = [SelectChoice(value=str(size), label=str(size)) for size in PAGE_SIZES]
 
 
 class UserForm(Form):
@@ -88,7 +87,7 @@ class UserFilterForm(Form):
         language = current_language()
         self.status.choices = _filters_of_status(language)
         self.role.choices = _filters_of_role(language)
-        self.page_size.choices = SIZES
+        self.page_size.choices = _page_sizes(language)
         for field in (self.sort, self.page_size):
             field.data = field.data or field.default
 
@@ -171,18 +170,24 @@ def _refuse_unlisted(field: SelectField) -> None:
 
 # The list asks for these again and again: made once for each language.
 @lru_cache
-def _filters_of_status(_language: str) -> list[SelectChoice]:
-    return [
+def _filters_of_status(_language: str) -> tuple[SelectChoice, ...]:
+    return (
         SelectChoice(value="", label=gettext("Any status")),
         SelectChoice(value="active", label=gettext("Active")),
         SelectChoice(value="invited", label=gettext("Active, invited")),
         SelectChoice(value="inactive", label=gettext("Inactive")),
-    ]
+    )
 
 
 @lru_cache
-def _filters_of_role(_language: str) -> list[SelectChoice]:
-    return [SelectChoice(value="", label=gettext("Any role")), *role_choices()]
+def _filters_of_role(_language: str) -> tuple[SelectChoice, ...]:
+    return (SelectChoice(value="", label=gettext("Any role")), *role_choices())
+
+
+@lru_cache
+def _page_sizes(_language: str) -> tuple[SelectChoice, ...]:
+    wording = gettext("# per page")
+    return tuple(SelectChoice(value=str(n), label=wording.replace("#", str(n))) for n in PAGE_SIZES)
 
 
 def role_choices() -> list[SelectChoice]:
