@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from babel.numbers import format_decimal
 from flask import Flask
 
+from webapp.web.language import languages
 from webapp.web.times import (
     current_clock,
     current_zone,
@@ -88,6 +90,13 @@ def test_months_and_numbers_are_those_of_the_language(anywhere: Flask) -> None:
         assert format_number(1_234_567).replace("\u202f", " ").replace("\xa0", " ") == "1 234 567"
     with person(anywhere):
         assert format_number(1_234_567) == "1,234,567"
+
+
+@pytest.mark.parametrize("language", languages())
+def test_numbers_are_grouped_as_the_language_does(anywhere: Flask, language: str) -> None:
+    with person(anywhere, language=language):
+        for number in (0, 7, 999, 1_000, 10_000, 1_234_567, 9_999_999_999, -1_234):
+            assert format_number(number) == format_decimal(number, locale=language)
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from flask import Flask, current_app, g, request
 
 from webapp.access.actor import Actor, Door
-from webapp.access.permissions import Permission, Role
+from webapp.access.permissions import PERMISSIONS, Permission, Role
 
 _LOADERS = "identity_loaders"
 API_PATH = "/api"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Identity:
-    """A snapshot: no database behind it, so that any page, the error page too, can show it.
+    """A snapshot for one request: no database behind it, so that any page, the error page too, can show it.
 
     He came by a session or by a token: the other id is None. ``scopes`` are those of the token.
     """
@@ -36,6 +37,11 @@ class Identity:
         return self.full_name or self.email
 
     @property
+    def permissions(self) -> frozenset[Permission]:
+        held = PERMISSIONS[self.role]
+        return held if self.scopes is None else held & self.scopes
+
+    @cached_property
     def actor(self) -> Actor:
         return page_actor(
             user_id=self.id,

@@ -12,7 +12,7 @@ from webapp.access.permissions import Role
 from webapp.auth.models import PasswordLink, SignInSession
 from webapp.auth.rules import hash_token
 from webapp.config import Settings
-from webapp.db import get_session
+from webapp.db import get_connection, get_session
 from webapp.errors import N_, NotFound
 from webapp.extensions import UtcDateTime, utc_now
 from webapp.listing.keyset import LARGEST_ID
@@ -57,7 +57,7 @@ _FIND_SESSION = select(
 def find_session(token: str, settings: Settings) -> AnyRow | None:
     """The living session with this token: its id, when it was last seen, and its user."""
     parameters = {"token_hash": hash_token(token), **_limits(settings)}
-    return get_session().execute(_FIND_SESSION, parameters).one_or_none()
+    return get_connection().execute(_FIND_SESSION, parameters).one_or_none()
 
 
 def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:

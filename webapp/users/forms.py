@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -28,7 +29,7 @@ from webapp.listing.search import LONGEST_QUERY, MOST_WORDS, has_too_many_words,
 from webapp.users import rules
 from webapp.users.queries import SORTS, select_users
 from webapp.web.forms import DayField, Form, VersionField, follows, refuse_far_day
-from webapp.web.language import gettext
+from webapp.web.language import current_language, gettext
 from webapp.web.times import end_of_day, start_of_day
 
 DEFAULT_SORT, DEFAULT_SIZE = "name", 50
@@ -83,14 +84,10 @@ class UserFilterForm(Form):
 
     def __init__(self, arguments: MultiDict[str, str]) -> None:
         super().__init__(formdata=arguments)
-        self.status.choices = [
-            SelectChoice(value="", label=gettext("Any status")),
-            SelectChoice(value="active", label=gettext("Active")),
-            SelectChoice(value="invited", label=gettext("Active, invited")),
-            SelectChoice(value="inactive", label=gettext("Inactive")),
-        ]
-        self.role.choices = [SelectChoice(value="", label=gettext("Any role")), *role_choices()]
-        self.page_size.choices = [SelectChoice(value=str(n), label=str(n)) for n in PAGE_SIZES]
+        language = current_language()
+        self.status.choices = _filters_of_status(language)
+        self.role.choices = _filters_of_role(language)
+        self.page_size.choices = _page_sizes(language)
         for field in (self.sort, self.page_size):
             field.data = field.data or field.default
 
@@ -169,6 +166,28 @@ def _refuse_unlisted(field: SelectField) -> None:
     if (field.data or "") not in values:
         listed = ", ".join(value for value in values if value)
         raise ValidationError(gettext("Choose one of: %(choices)s.", choices=listed))
+
+
+# The list asks for these again and again: made once for each language.
+@lru_cache
+def _filters_of_status(_language: str) -> tuple[SelectChoice, ...]:
+    return (
+        SelectChoice(value="", label=gettext("Any status")),
+        SelectChoice(value="active", label=gettext("Active")),
+        SelectChoice(value="invited", label=gettext("Active, invited")),
+        SelectChoice(value="inactive", label=gettext("Inactive")),
+    )
+
+
+@lru_cache
+def _filters_of_role(_language: str) -> tuple[SelectChoice, ...]:
+    return (SelectChoice(value="", label=gettext("Any role")), *role_choices())
+
+
+@lru_cache
+def _page_sizes(_language: str) -> tuple[SelectChoice, ...]:
+    wording = gettext("# per page")
+    return tuple(SelectChoice(value=str(n), label=wording.replace("#", str(n))) for n in PAGE_SIZES)
 
 
 def role_choices() -> list[SelectChoice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 from flask import request, url_for
@@ -14,7 +15,17 @@ MOST_BACK_FIELDS = 12
 
 def list_url(state: dict[str, str], **where: str | None) -> str:
     query = urlencode({**state, **{name: value for name, value in where.items() if value}})
-    return url_for("users.list_users") + (f"?{query}" if query else "")
+    return list_back(query)
+
+
+def list_root() -> str:
+    """The list's address without a query; the links to one list ask for it again and again."""
+    return _list_root(request.script_root)
+
+
+@lru_cache
+def _list_root(_script_root: str) -> str:
+    return url_for("users.list_users")
 
 
 def back_to() -> str:
@@ -24,7 +35,7 @@ def back_to() -> str:
 
 
 def list_back(back: str) -> str:
-    return url_for("users.list_users") + (f"?{back}" if back else "")
+    return list_root() + (f"?{back}" if back else "")
 
 
 def back_url(user: User, back: str) -> str:

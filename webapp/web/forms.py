@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from flask import request
@@ -27,7 +28,7 @@ class Form(FlaskForm):
         csrf = False
 
         def get_translations(self, _form: object) -> Any:
-            return get_translations([current_language()])
+            return _translations(current_language())
 
         def wrap_formdata(self, _form: object, formdata: Any) -> Any:
             """Only fields of a form: neither a JSON body nor an uploaded file stands for a text."""
@@ -51,6 +52,12 @@ class Form(FlaskForm):
         else:
             field = self[error.field]
             field.errors = [*field.errors, explain(error)]
+
+
+@lru_cache
+def _translations(language: str) -> Any:
+    """Of WTForms' own messages; it would look for the file anew for each form."""
+    return get_translations([language])
 
 
 def follows(rule: Callable[[str], object]) -> Callable[[FlaskForm, Field], None]:

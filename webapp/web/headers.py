@@ -16,6 +16,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# Where the view says nothing else.
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -24,6 +25,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cache-Control": "no-store",
 }
 A_YEAR_SECONDS = 31_536_000
 
@@ -31,10 +33,11 @@ A_YEAR_SECONDS = 31_536_000
 def add_headers(app: Flask) -> None:
     @app.after_request
     def set_headers(response: Response) -> Response:
+        # Asked once for all: each look-up of Werkzeug's goes through every header there is.
+        present = {name.lower() for name, _ in response.headers}
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
+            if name.lower() not in present:
+                response.headers.add(name, value)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = f"max-age={A_YEAR_SECONDS}"
         return response

@@ -44,15 +44,20 @@ def prepare_jinja(app: Flask) -> None:
     app.context_processor(_name_the_request)
 
 
-def _fragment(name: str) -> Markup:
-    """A part that differs by language only, made once: the head, the list of shortcuts."""
+def _fragment(name: str, **values: str) -> Markup:
+    """A part that differs by language, by what the person may do and by ``values`` only, made once for each:
+    the head, the places to go to, the list of shortcuts.
+    """
+    identity = known_identity()
+    permissions = identity.permissions if identity else None
     stamp = g.get("request_id") if current_app.debug else None
-    return _render_fragment(name, language.current_language(), request.script_root, stamp)
+    differs = (language.current_language(), permissions, request.script_root, stamp)
+    return _render_fragment(name, tuple(values.items()), differs)
 
 
-@lru_cache(maxsize=64)
-def _render_fragment(name: str, _language: str, _root: str, _stamp: str | None) -> Markup:
-    return Markup(current_app.jinja_env.get_template(name).render())  # noqa: S704 - our own template
+@lru_cache(maxsize=512)
+def _render_fragment(name: str, values: tuple[tuple[str, str], ...], _differs: object) -> Markup:
+    return Markup(current_app.jinja_env.get_template(name).render(values))  # noqa: S704 - our own template
 
 
 def _role_label(role: Role) -> str:

@@ -41,14 +41,15 @@ def translations(language: str) -> NullTranslations:
 
 def current_language() -> str:
     """The profile's choice, else the browser's, else English."""
-    if not has_request_context():
-        return DEFAULT
-    if "language" not in g:
+    try:
+        found: str = g.language
+    except (AttributeError, RuntimeError):  # not asked yet, or no request to keep it for
+        if not has_request_context():
+            return DEFAULT
         identity = known_identity()
         chosen = identity.language if identity else None
-        g.language = chosen or _browsers_language()
-    language: str = g.language
-    return language
+        g.language = found = chosen or _browsers_language()
+    return found
 
 
 def _catalogue() -> NullTranslations:

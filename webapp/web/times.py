@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import get_month_names
-from babel.numbers import format_decimal
+from babel.numbers import get_group_symbol
 from flask import current_app, g, request
 
 from webapp.access.identity import known_identity
@@ -114,8 +114,8 @@ def format_ago(moment: datetime) -> str:
 
 def utc_texts(moment: datetime) -> tuple[str, str]:
     """For <time>: its datetime 2021-03-12T09:41:00Z and its title 2021-03-12 09:41:00 UTC."""
-    text = moment.isoformat()[:19]
-    return f"{text}Z", f"{text[:10]} {text[11:]} UTC"
+    day, time = moment.date().isoformat(), moment.time().isoformat("seconds")
+    return f"{day}T{time}Z", f"{day} {time} UTC"
 
 
 def format_utc(moment: datetime) -> str:
@@ -127,7 +127,13 @@ def format_utc_title(moment: datetime) -> str:
 
 
 def format_number(number: int) -> str:
-    return format_decimal(number, locale=current_language())
+    """1,234,567; in French 1 234 567."""
+    return f"{number:,}".replace(",", _group_symbol(current_language()))
+
+
+@lru_cache
+def _group_symbol(language: str) -> str:
+    return get_group_symbol(Locale.parse(language))
 
 
 def format_cents(cents: int) -> str:
