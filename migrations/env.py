@@ -38,7 +38,12 @@ def include_object(_object, name, kind, _reflected, _compared):
 
 def run_migrations() -> None:
     engine = current_app.extensions["migrate"].db.engine
-    with engine.connect().execution_options(**write_options(engine)) as connection:
+    # Begun before Alembic looks which revision there is: it would do that in a transaction of its own, on
+    # SQLite each migration in another, and of two that start at once both would make the first table.
+    with engine.connect().execution_options(**write_options(engine)) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -46,11 +51,7 @@ def run_migrations() -> None:
             include_object=include_object,
             **current_app.extensions["migrate"].configure_args,
         )
-        with context.begin_transaction():
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            context.run_migrations()
+        context.run_migrations()
 
 
 run_migrations()

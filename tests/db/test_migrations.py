@@ -124,8 +124,8 @@ def test_a_failing_migration_leaves_nothing_half_made(empty_app: Flask) -> None:
         init_db()
 
 
-def test_two_that_start_at_once_both_succeed(empty_app: Flask, empty_url: str) -> None:
-    """As two machines of a deployment do: by the command, in processes of their own."""
+def test_all_that_start_at_once_succeed(empty_app: Flask, empty_url: str) -> None:
+    """As the machines of a deployment do: by the command, in processes of their own."""
 
     def run_command(_number: int) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -142,10 +142,10 @@ def test_two_that_start_at_once_both_succeed(empty_app: Flask, empty_url: str) -
             check=False,
         )
 
-    with ThreadPoolExecutor(2) as threads:
-        outcomes = list(threads.map(run_command, range(2)))
+    with ThreadPoolExecutor(3) as threads:
+        outcomes = list(threads.map(run_command, range(3)))
     assert [(done.returncode, done.stdout) for done in outcomes] == [
         (0, "The database is up to date.\n")
-    ] * 2, outcomes
+    ] * 3, outcomes
     with empty_app.app_context():
         assert list_tables() == {*Base.metadata.tables, "alembic_version"}
