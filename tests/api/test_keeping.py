@@ -107,7 +107,7 @@ def test_who_waits_for_a_key_holds_nothing_that_others_wait_for(count_queries: C
         keep_answer(TICKET, lambda: DONE)
     assert [query.split()[0] for query in queries if not query.startswith("SET")] == [
         "INSERT",
-        "DELETE",
+        "WITH",  # what is old enough, to be deleted
         "UPDATE",
     ]
     with count_queries() as queries:

@@ -224,5 +224,6 @@ def forget_old_answers() -> None:
 def _sweep(now: datetime) -> None:
     """What is kept for long enough goes, a little at a time, and nothing that another request holds."""
     some = select(_kept.id).where(_kept.made_at < now - KEPT_FOR).order_by(_kept.made_at)
-    some = some.limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True)
-    get_session().execute(delete(KEPT_ANSWERS).where(_kept.id.in_(some)))
+    # A CTE is asked once; Postgres may ask a subquery of IN for each row, and finds others each time.
+    found = some.limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True).cte()
+    get_session().execute(delete(KEPT_ANSWERS).where(_kept.id.in_(select(found.c.id))))

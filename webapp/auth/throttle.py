@@ -91,8 +91,9 @@ def _count(limits: Iterable[tuple[str, int]]) -> int | None:
 def _sweep(now: datetime) -> None:
     """Delete what is over, a little at a time, and nothing that another request holds."""
     is_over = Attempts.started_at < now - WINDOW
-    some = select(Attempts.key).where(is_over).limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True)
-    get_session().execute(delete(Attempts).where(Attempts.key.in_(some.scalar_subquery())))
+    # A CTE is asked once; Postgres may ask a subquery of IN for each row, and finds others each time.
+    some = select(Attempts.key).where(is_over).limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True).cte()
+    get_session().execute(delete(Attempts).where(Attempts.key.in_(select(some.c.key))))
 
 
 def _increment(key: str, now: datetime) -> tuple[datetime, int]:
