@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, literal_column, select
 
 from webapp.access.permissions import Role
 from webapp.db import get_session
@@ -175,20 +175,25 @@ def find_administrators(*, changing: int = 1) -> frozenset[int]:
     """The ids of administrators who could sign in: of all, or of one more than are ``changing``, which tells
     as well whether somebody remains.
     """
-    return frozenset(get_session().scalars(_first_administrators(changing)))
+    return frozenset(get_session().scalars(_able_administrators().order_by(User.id).limit(changing + 1)))
 
 
 def lock_administrators(*, changing: int = 1) -> frozenset[int]:
-    """The same, locked in id order until the transaction ends.
+    """The same, and nobody else takes anybody from among them until the transaction ends.
 
     Two who demote each other at the same moment thus go one after the other, without a deadlock, as long as
-    this lock is taken before any other row's: they meet at the first one. There may be thousands.
+    this is asked before any row is locked. It locks none of their rows: who is the first of them may have
+    changed for one who began later, and two would wait crosswise.
     """
-    return frozenset(get_session().scalars(_first_administrators(changing).with_for_update()))
+    session = get_session()
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
+        session.execute(_TAKE_TURN)
+    return find_administrators(changing=changing)
 
 
-def _first_administrators(changing: int) -> Select[int]:
-    return _able_administrators().order_by(User.id).limit(changing + 1)
+# A statement of its own: what is asked along with it would be as it was before the wait.
+TURN = 0x0D0551E5  # any fixed number but that of the migrations
+_TAKE_TURN = select(func.pg_advisory_xact_lock(literal_column(str(TURN))))
 
 
 def _able_administrators() -> Select[int]:
