@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users_months"),
     )
     op.create_index("ix_users_months", "users_months", ["month", "segment"])
+    if not is_sqlite:  # who adds a user meanwhile waits: he would be neither counted here nor by a trigger
+        op.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
     columns = ["month", "segment", "amount"]
     months = sa.table("users_months", *map(sa.column, columns))
     month = sa.literal_column(month_number("created_at", is_sqlite=is_sqlite))

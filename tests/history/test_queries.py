@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, select, update
 
 from tests.conftest import MakeUser
 from tests.history.ways import assert_intact, read_rows, read_stories
+from tests.listing.ways import forced
 from tests.racing import race
 from webapp.access.actor import Actor, Door
 from webapp.access.permissions import Role
@@ -37,7 +38,8 @@ from webapp.history.queries import (
 )
 from webapp.history.rules import START, Kind, segment_of
 from webapp.history.services import Subject, record
-from webapp.listing.page import LAST, PageRequest, paginate
+from webapp.listing.counting import Count
+from webapp.listing.page import LAST, PageRequest, count_rows, paginate
 from webapp.listing.search import pattern_of, searchable, split_words
 from webapp.users import services
 from webapp.users.queries import get_user
@@ -421,3 +423,17 @@ def test_a_search_is_about_the_names_of_both(app: Flask) -> None:
     write(app, 1)
     (row,) = read_rows(app)
     assert row.search_text == searchable("Person 0", "Desk Person")
+
+
+def test_a_short_word_is_counted_in_the_entries_of_one_alone(context: Flask) -> None:
+    """The search's index says of no entry who made it, so it is not believed that there are many."""
+    other = replace(DESK, user_id=78)
+    for number in range(12):
+        for actor, name in ((DESK, "Joe" if number < 3 else "Bob"), (other, "Joe")):
+            record(Kind.EDITED, actor=actor, subject=Subject(number, name, 1), changes={})
+    selection = select_entries(words=split_words("joe"), actor_id=DESK.user_id)
+    few = {"MOST_GATHERED": 5, "MOST_LOOKED_AT": 1}
+    with forced(few, most_counted=4):
+        page = paginate(get_session(), LISTING, selection, PageRequest(sort="-at"))
+        assert (page.count, len(page.rows)) == (Count(3), 3)
+        assert count_rows(get_session(), LISTING, selection) == Count(3)

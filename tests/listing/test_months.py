@@ -24,7 +24,7 @@ from webapp.listing.counting import Count
 from webapp.listing.definition import Range
 from webapp.listing.months import Span, count_months, count_period
 from webapp.listing.page import PageRequest, count_rows, paginate
-from webapp.users.models import MONTHS, USERS, User
+from webapp.users.models import BY_MONTH, USERS, User
 from webapp.users.queries import LISTING, STATUSES, select_users
 
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
@@ -51,8 +51,8 @@ def counted() -> Counter[tuple[int, str]]:
 
 
 def kept() -> dict[tuple[int, str], int]:
-    columns = (MONTHS.c.month, MONTHS.c.segment)
-    statement = select(*columns, func.sum(MONTHS.c.amount)).group_by(*columns)
+    columns = (BY_MONTH.c.month, BY_MONTH.c.segment)
+    statement = select(*columns, func.sum(BY_MONTH.c.amount)).group_by(*columns)
     return {(row[0], row[1]): int(row[2]) for row in get_session().execute(statement) if row[2]}
 
 
@@ -190,11 +190,16 @@ def test_a_whole_period_is_counted_beyond_the_most_that_are_counted(context: Fla
 
 def test_a_remnant_with_too_many_rows_is_not_counted_to_its_end(context: Flask) -> None:
     insert_users([person(number, created_at=JANUARY + HOUR) for number in range(6)])
-    where = Range("created_at", JANUARY + INSTANT, datetime(2025, 1, 1, tzinfo=UTC))
-    assert count_period(get_session(), LISTING, where, None, most=6) == 6
-    where = Range("created_at", JANUARY + 2 * HOUR, datetime(2025, 1, 1, tzinfo=UTC))
-    assert count_period(get_session(), LISTING, where, None, most=7) == 0
-    assert count_period(get_session(), LISTING, where, None, most=6) is None
+    begin, end = JANUARY + 2 * HOUR, datetime(2025, 1, 1, tzinfo=UTC)
+    before, after = Range("created_at", JANUARY - HOUR, begin), Range("created_at", begin, end)
+    for where, number in ((Range("created_at", JANUARY + INSTANT, end), 6), (before, None), (after, 0)):
+        with forced({}, most_counted=6):
+            count = count_period(get_session(), LISTING, where, None)
+        assert count == (None if number is None else Count(number))
+    with forced({}, most_counted=5):
+        assert count_period(get_session(), LISTING, after, None) is None  # they would be to take off
+        until = Range("created_at", JANUARY - 40 * 24 * HOUR, begin)
+        assert count_period(get_session(), LISTING, until, None) == Count(5, is_exact=False)
 
 
 def test_the_months_of_a_period_are_one_query(
@@ -237,7 +242,7 @@ def test_differences_of_a_month_are_folded_together_now_and_then(context: Flask)
     insert_users([person(1, created_at=JANUARY)])
     for turn in range(100):
         run(update(User).values(is_active=bool(turn % 2)))
-    assert 1 <= (get_session().scalar(select(func.count()).select_from(MONTHS)) or 0) < 200
+    assert 1 <= (get_session().scalar(select(func.count()).select_from(BY_MONTH)) or 0) < 200
     assert kept() == counted()
 
 
@@ -257,8 +262,8 @@ def test_a_difference_is_found_and_put_right(context: Flask) -> None:
 
     insert_users([person(1, created_at=JANUARY), person(2, created_at=JANUARY - HOUR)])
     assert counts.find_faults(get_session()) == []
-    run(update(MONTHS).where(MONTHS.c.month == month_of(JANUARY)).values(amount=9))
-    run(insert(MONTHS).values(month=12, segment="#aa", amount=-2))
+    run(update(BY_MONTH).where(BY_MONTH.c.month == month_of(JANUARY)).values(amount=9))
+    run(insert(BY_MONTH).values(month=12, segment="#aa", amount=-2))
     assert counts.find_faults(get_session()) == [
         "The total of #aa in 0000-12 is 2 too low.",
         "The total of #mi in 2024-01 is 8 too high.",

@@ -11,11 +11,12 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from tests.conftest import insert_users
 from tests.listing.ways import TUNED, forced, ways
 from webapp.db import atomic, get_session
+from webapp.listing.counting import Count
 from webapp.listing.page import PageRequest, paginate
 from webapp.listing.search import (
     LONGEST_QUERY,
@@ -37,6 +38,8 @@ LETTERS = (
     "aAbeéÉsßıİiIñçØœﬁＡｂ ΑαάςσΣ Жжйё 한글 漢字 कि עב عر ไท 🙂 %_\\/'\"`;-*?[]^$.,(){}\u0301\u200d\u00a0\t"
 )
 crowded = st.text(LETTERS, max_size=25)
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @quick
@@ -264,3 +267,15 @@ def test_each_pattern_has_a_trigram_and_is_found_where_the_rules_find_the_word(t
         pattern = pattern_of(word)
         assert len(pattern) >= 3
         assert (pattern in searchable(text)) is oracle(text, (word,))
+
+
+@on_sqlite
+def test_what_has_one_of_two_words_is_not_counted_as_having_both(context: Flask) -> None:
+    """The index is asked for the rare one alone, as the list of the other is so much longer."""
+    names = ["Bob Net"] * 9_000 + ["Joe Foo"] * 40 + ["Joe Net"] * 20
+    insert_users([{"full_name": name, "email": f"{n}@x.example"} for n, name in enumerate(names)])
+    get_session().execute(text("INSERT INTO users_search (users_search) VALUES ('optimize')"))
+    selection = select_users(words=("joe", "net"))
+    with forced({"MUCH_LONGER": 1, "MOST_GATHERED": 30}, most_counted=25):
+        page = paginate(get_session(), LISTING, selection, PageRequest(sort="name", size=50))
+    assert (page.count, len(page.rows)) == (Count(20), 20)

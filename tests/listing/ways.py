@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
 from webapp.db import atomic, get_session
-from webapp.listing import asking, choosing, counting, page, postgres, sqlite
+from webapp.listing import asking, choosing, counting, months, page, postgres, sqlite
 from webapp.listing.counting import MOST_COUNTED
 from webapp.users.models import User
 
@@ -27,15 +27,15 @@ TUNED = {
     for name, value in vars(module).items()
     if name.isupper() and isinstance(value, int) and name not in NO_CHOICE
 }
-# Each as it is, or far too small, or far too large.
-ways = st.fixed_dictionaries({name: st.sampled_from([1, value, 10**6]) for name, value in TUNED.items()})
+# Each as it is, or far too small, or small as the tables of tests are, or far too large.
+ways = st.fixed_dictionaries({name: st.sampled_from([1, 5, value, 10**6]) for name, value in TUNED.items()})
 
 
 @contextmanager
 def forced(way: Mapping[str, int], *, most_counted: int = MOST_COUNTED) -> Iterator[None]:
     """Inside the block rows are found that way, and counted up to ``most_counted``."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (*MODULES, counting):
+        for module in (*MODULES, counting, months):
             for name, value in {**way, "MOST_COUNTED": most_counted}.items():
                 if hasattr(module, name):
                     patch.setattr(module, name, value)

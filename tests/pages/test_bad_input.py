@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import Column, Table, select
 from werkzeug.test import TestResponse
 
-from tests.conftest import PASSWORD, empty_tables, make_settings, read_tables, user_maker
+from tests.conftest import COUNTS, PASSWORD, empty_tables, make_settings, read_tables, user_maker
 from tests.corpus import CANARY, RAW, TEXTS, encode, escape, received
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor, field_error, field_value
@@ -26,7 +26,6 @@ from webapp.db import get_session, init_db
 from webapp.extensions import Base
 from webapp.history.models import LANES
 from webapp.users import passwords
-from webapp.users.models import PLACES, TOTALS
 
 
 def stored_columns(table: Table) -> list[Column[object]]:
@@ -130,7 +129,7 @@ class Desk:
             self.rows = {
                 table: [dict(row) for row in get_session().execute(select(*stored_columns(table))).mappings()]
                 for table in Base.metadata.sorted_tables
-                if table not in {TOTALS, PLACES, LANES}  # kept by triggers, and there anyway
+                if table not in {*COUNTS, LANES}  # kept by triggers, and there anyway
             }
 
     def put_back(self) -> None:

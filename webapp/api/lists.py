@@ -41,8 +41,8 @@ class ListQuery(Query):
 
     page: Annotated[int, Field(ge=1, le=FURTHEST_ROW), WHOLE] | None = Field(
         None,
-        description="The page's number, from 1. Within a search or a period one gets no further by it than"
-        " row 10,000: follow the links instead.",
+        description="The page's number, from 1. Where `pages` is null one gets no further by it than row"
+        " 10,000: follow the links instead.",
     )
     page_size: Annotated[int, WHOLE] = Field(
         DEFAULT_SIZE, ge=1, le=LARGEST_PAGE, description="Rows of a page."
@@ -126,8 +126,7 @@ class PageShown(Shown):
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
     total: int | None = Field(
-        description="Exact, or null where a search has more than 10,000 hits, or a period that begins or"
-        " ends far within a month."
+        description="Exact, or null for more than 10,000 that are not counted to their end."
     )
     pages: int | None = Field(description="null where total is.")
 
@@ -147,7 +146,7 @@ def number_page(page: Page) -> Numbers:
         page=None if page.position is None else page.position // page.size + 1,
         page_size=page.size,
         total=total,
-        pages=None if total is None else -(-total // page.size),
+        pages=page.pages,
     )
 
 

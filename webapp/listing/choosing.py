@@ -96,7 +96,7 @@ class Finder(ABC):
 
     @cached_property
     def count(self) -> Count:
-        """Exact where only segments are chosen, else up to 10,000."""
+        """Exact where only segments and whole months are chosen, else up to 10,000."""
         if self._is_void:
             return Count(0)
         if self.selection.owners and (not self.selection.words or self._are_owned_few):
@@ -188,11 +188,18 @@ class Finder(ABC):
         statement = walks.walk_bounded(self.listing, self._shape(wanted), rounded(budget))
         return self._run(statement, edge=wanted.edge, offset=wanted.offset)
 
-    def _walk_months(self, wanted: Slice, months: range, budget: int = 0) -> Sequence[AnyRow]:
-        """Of a search it looks at ``budget`` rows, and fewer rows than wanted tell nothing there either."""
+    def _walk_months(self, wanted: Slice, months: range) -> Sequence[AnyRow]:
         shape = replace(self._shape(wanted), merged_months=len(months))
+        return self._run_months(walks.walk_months(self.listing, shape), wanted, months)
+
+    def _walk_months_bounded(self, wanted: Slice, months: range, budget: int) -> Sequence[AnyRow]:
+        """Of a search; fewer rows than wanted tell nothing, as above."""
+        shape = replace(self._shape(wanted), merged_months=len(months))
+        statement = walks.walk_months_bounded(self.listing, shape, rounded(budget))
+        return self._run_months(statement, wanted, months)
+
+    def _run_months(self, statement: AnySelect, wanted: Slice, months: range) -> Sequence[AnyRow]:
         numbers = {f"month_{place}": month for place, month in enumerate(months)}
-        statement = walks.walk_months(self.listing, shape, rounded(budget) if budget else 0)
         return self._run(statement, edge=wanted.edge, offset=wanted.offset, **numbers)
 
     def _descend(self, wanted: Slice, *, skim: int = 0) -> Sequence[AnyRow]:
@@ -248,7 +255,7 @@ class Finder(ABC):
     def _months_by(self, sort: str) -> range | None:
         """Those of the range, where an index has each of them in the order of that sort, and they are few."""
         where = self.selection.range
-        if where is None or where.sort not in self.listing.monthly:
+        if where is None or where.sort not in self.listing.monthly or self.selection.owners:
             return None
         if sort not in self.listing.monthly[where.sort].sorts or not where.months:
             return None
@@ -355,11 +362,10 @@ class Finder(ABC):
         10,000.
         """
         where = self.selection.range
-        if where and where.sort in self.listing.monthly:
-            names = self.shape.segments
-            number = count_period(self.session, self.listing, where, names, most=MOST_COUNTED + 1)
-            if number is not None:
-                return Count(number)
+        if where and where.sort in self.listing.monthly and not self.selection.owners:
+            count = count_period(self.session, self.listing, where, self.shape.segments)
+            if count is not None:
+                return count
         return Count.capped(self._count_range(MOST_COUNTED + 1))
 
     def _count_range(self, most: int) -> int:

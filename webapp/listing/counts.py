@@ -24,8 +24,8 @@ from webapp.listing.types import AnyRow, AnySelect
 class Counts:
     """The rows are counted in ``table`` once by each of the ``keys``, which say what they are of a row.
 
-    ``triggers`` gives the statements that make them, for SQLite if it is true; ``describe`` says of a row of
-    ``differences`` what is wrong.
+    ``triggers`` gives the statements that make them, for SQLite if it is true; ``describe`` says what
+    is wrong, of a row of the keys and the ``amount`` that is lacking.
     """
 
     table: Table

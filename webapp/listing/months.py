@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from webapp.listing.clauses import bounds, is_of, quoted, segment_column
+from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.counts import Counts, off_by
 from webapp.listing.ddl import months_triggers
 from webapp.listing.definition import Listing, Range, month_number
@@ -55,23 +56,25 @@ class Span:
 
 
 def count_period(
-    session: Session, listing: Listing, where: Range, names: tuple[str, ...] | None, *, most: int
-) -> int | None:
+    session: Session, listing: Listing, where: Range, names: tuple[str, ...] | None
+) -> Count | None:
     """How many rows of the segments of these ``names``, or of all, lie in a range that months are known of;
-    None where ``most`` or more rows of a month would be to count.
+    None where too many rows of a month would be to count.
     """
     span = Span.of(where)
     if span is None:
         return None
+    most = MOST_COUNTED + 1
     values: dict[str, int | datetime] = {"first": span.first, "end": span.end, "most": most}
     for number, remnant in enumerate(span.remnants):
         values |= {f"low_{number}": remnant.low, f"before_{number}": remnant.before}
     whole, *parts = session.execute(_count(listing, where.sort, names, len(span.remnants)), values).one()
-    if any(part >= most for part in parts):
+    counted = list(zip((remnant.sign for remnant in span.remnants), map(int, parts), strict=True))
+    if any(sign > 0 and part >= most for sign, part in counted):
+        return Count.capped(most)
+    if any(part >= most for _sign, part in counted):
         return None
-    return int(whole) + sum(
-        remnant.sign * int(part) for remnant, part in zip(span.remnants, parts, strict=True)
-    )
+    return Count(int(whole) + sum(sign * part for sign, part in counted))
 
 
 def count_months(listing: Listing, sort: str) -> Counts:

@@ -42,7 +42,8 @@ class PageRequest:
 class Page:
     """One page. ``position`` is how many rows come before it, where that is known.
 
-    ``next`` and ``previous`` are cursors for ``after`` and ``before``, None at the ends.
+    ``next`` and ``previous`` are cursors for ``after`` and ``before``, None at the ends. ``pages`` is how
+    many there are, if each is found by its number.
     ``is_past_end``: the page asked for does not exist, there are only ``count`` rows; ``is_too_far``: it
     may exist, but one jumps no further there than to row 10,000.
     """
@@ -51,6 +52,7 @@ class Page:
     size: int
     count: Count
     position: int | None
+    pages: int | None = None
     next: str | None = None
     previous: str | None = None
     is_past_end: bool = False
@@ -69,7 +71,7 @@ def find_ids(session: Session, listing: Listing, selection: Selection, *, most: 
 
 
 def count_rows(session: Session, listing: Listing, selection: Selection) -> Count:
-    """How many rows the selection has: exact up to MOST_COUNTED."""
+    """How many rows the selection has: exact up to MOST_COUNTED at least."""
     return FINDERS[session.get_bind().dialect.name](session, listing, selection).count
 
 
@@ -194,12 +196,14 @@ class _Paging:
             and position + len(rows) > self.finder.count.value
         ):
             position = None  # rows came or went since the cursor was made
+        may_jump = self.finder.may_jump_far(self.sort)
         last_position = None if position is None else position + len(rows) - 1
         return Page(
             rows=rows,
             size=self.request.size,
             count=self.finder.count,
             position=position,
+            pages=-(-self.finder.count.value // self.request.size) if may_jump else None,
             next=self._cursor(rows[-1], last_position) if rows and has_next else None,
             previous=self._cursor(rows[0], position) if rows and has_previous else None,
             is_past_end=is_past_end,

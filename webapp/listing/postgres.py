@@ -45,8 +45,9 @@ class PostgresFinder(Finder):
             if found is not None:
                 return found
         months = self._months_by(wanted.sort)
-        if months and (budget := self._expected_walk(wanted, self._number_in_range.value)) <= LONGEST_WALK:
-            walked = self._walk_months(wanted, months, budget)
+        if months and (number := self._number_in_range).is_exact:
+            budget = self._expected_walk(wanted, number.value)
+            walked = self._walk_months_bounded(wanted, months, budget) if budget <= LONGEST_WALK else []
             if len(walked) == wanted.limit:
                 return walked
         budget = self._expected_walk(wanted, self._population)

@@ -48,9 +48,10 @@ class SQLiteFinder(Finder):
             return self._walk_bounded(wanted, SHORTEST_WALK) if expected <= SHORTEST_WALK else []
         if not (months := self._months_by(wanted.sort)):
             return []  # it would read past those outside of the range as well
-        # If all candidates of this search are hits, there are more than so many.
-        expected = min(expected, ALLOWANCE * most * self._number_in_range.value // MOST_GATHERED)
-        return self._walk_months(wanted, months, expected) if expected <= LONGEST_WALK else []
+        if (number := self._number_in_range).is_exact:
+            # If all candidates of this search are hits, there are more than so many.
+            expected = min(expected, ALLOWANCE * most * number.value // MOST_GATHERED)
+        return self._walk_months_bounded(wanted, months, expected) if expected <= LONGEST_WALK else []
 
     @property
     def _most_looked_at(self) -> int:
@@ -58,13 +59,19 @@ class SQLiteFinder(Finder):
 
     @property
     def _are_candidates_hits(self) -> bool:
-        """Whether the index alone is exact, and was asked for all."""
-        are_segments_asked = self.selection.segments is None or self._is_marked
-        return self._are_words_short and are_segments_asked and self._months == self._months_inside
+        """Whether the index alone is exact, and was asked for all that is chosen."""
+        asked, where = self._ask(), self.selection.range
+        return (
+            self._are_words_short
+            and not self.selection.owners
+            and {*map(pattern_of, self.selection.words)} == {*asked.trigrams}
+            and (self.selection.segments is None or asked.segments is not None)
+            and (where is None or (asked.months is not None and asked.months == self._months_inside))
+        )
 
     def _is_surely_many(self) -> bool:
         """The index alone says so: for words of one trigram it is exact."""
-        if not self._are_words_short:
+        if not self._are_words_short or self.selection.owners:
             return False
         months = self._months_inside
         if self.selection.range is not None and not months:

@@ -82,24 +82,31 @@ def first(listing: Listing, shape: Shape) -> AnySelect:
 
 
 @lru_cache(maxsize=1_000)
-def walk_months(listing: Listing, shape: Shape, most: int = 0) -> AnySelect:
-    """Read, for each month that the range touches, the index that begins with it, and check each row; of a
-    search look at no more than ``most``: it may find fewer than there are.
-    """
+def walk_months(listing: Listing, shape: Shape) -> AnySelect:
+    """Read, for each month that the range touches, the index that begins with it, and check each row."""
+    found = _in_order(listing, shape, _of_months(listing, shape, []), is_skipping=True).subquery().c
+    return page_of(listing, shape, select(found.id))
+
+
+@lru_cache(maxsize=1_000)
+def walk_months_bounded(listing: Listing, shape: Shape, most: int) -> AnySelect:
+    """The same for words, but look at no more than ``most`` rows: it may find fewer than there are."""
+    branches = _of_months(listing, shape, [search_index(listing).column.label("text")])
+    seen = _in_order(listing, replace(shape, limit=most), branches, is_skipping=False).subquery().c
+    return page_of(listing, shape, _first_of(shape, seen, holds_words(shape, seen.text)))
+
+
+def _of_months(listing: Listing, shape: Shape, columns: list[ColumnElement[Any]]) -> list[AnySelect]:
+    """The rows of the range and the segments from the edge on, one branch for each month."""
     time, key = listing.sorts[shape.range or ""].column, listing.sorts[shape.sort].column
-    texts: list[ColumnElement[Any]] = [search_index(listing).column.label("text")] if shape.words else []
-    rows = select(*key_columns(listing, shape), *texts).where(*range_checks(listing, shape, is_indexed=False))
+    rows = select(*key_columns(listing, shape), *columns)
+    rows = rows.where(*range_checks(listing, shape, is_indexed=False))
     if shape.segments is not None:
         rows = rows.where(is_of(listing, shape.segments, is_indexed=False))
     if shape.has_edge:
         rows = rows.where(beyond(key, listing.row_id, descending=shape.descending))
     names = [f"month_{number}" for number in range(shape.merged_months)]
-    branches = [rows.where(month_number(time) == bindparam(name, type_=Integer())) for name in names]
-    if shape.words:
-        seen = _in_order(listing, replace(shape, limit=most), branches, is_skipping=False).subquery().c
-        return page_of(listing, shape, _first_of(shape, seen, holds_words(shape, seen.text)))
-    found = _in_order(listing, shape, branches, is_skipping=True).subquery().c
-    return page_of(listing, shape, select(found.id))
+    return [rows.where(month_number(time) == bindparam(name, type_=Integer())) for name in names]
 
 
 def _merge(

@@ -159,7 +159,7 @@ USERS = table_of(User)
 TRASH = table_of(Trashed)
 TOTALS = totals_table(Base.metadata, of="users")
 PLACES = places_table(Base.metadata, of="users")
-MONTHS = months_table(Base.metadata, of="users")
+BY_MONTH = months_table(Base.metadata, of="users")
 
 _c = USERS.c
 # Each sort's index holds created_at too, so that a period is checked without a look at the row; and that of

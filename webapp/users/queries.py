@@ -15,7 +15,7 @@ from webapp.listing.definition import Listing, Months, Range, SearchIndex, Segme
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.totals import read_totals
 from webapp.users.models import (
-    MONTHS,
+    BY_MONTH,
     NEVER,
     ORDERS,
     PLACES,
@@ -58,7 +58,7 @@ LISTING = Listing(
     sorts=SORTS,
     segments=PARTS,
     search=SearchIndex(_users.search_text, "users_search", _users.created_at, ORDERS),
-    monthly={"created_at": Months(frozenset({"name"}), MONTHS)},
+    monthly={"created_at": Months(frozenset({"name"}), BY_MONTH)},
 )
 
 

@@ -111,7 +111,7 @@ def build_table(
         range_text=_range_text(page),
         took_ms=took_ms,
         number=number,
-        pages=-(-page.count.value // page.size) if page.count.is_exact else None,
+        pages=page.pages,
         first_url=list_url(state) if page.previous or page.is_past_end else None,
         previous_url=list_url(state, before=page.previous) if page.previous else None,
         next_url=list_url(state, after=page.next) if page.next else None,

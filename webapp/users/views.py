@@ -71,7 +71,7 @@ def list_users() -> Response:
         empty = "past_end"
         notice = gettext("Page %(number)s is past the end of the list.", number=form.page.data)
         if page.is_too_far:
-            notice = gettext("Within a search or a period one jumps no further than row 10,000.")
+            notice = gettext("In this list one jumps no further than row 10,000.")
     elif not page.rows:
         empty = "no_match" if form.is_filtering else "no_users"
     return show_list(form, page=table, notice=notice, empty=empty, here=here)
