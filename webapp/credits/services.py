@@ -1,7 +1,8 @@
 """Moving credits. Raises Invalid, Conflict or Forbidden, and then nothing was written.
 
 A movement is one transaction: the transfer, its two postings, the balances, the history. Accounts are locked
-in the order of their ids by the very statements that change them; a transfer waits for no row but these.
+in the order of their ids by the very statements that change them, or before, where Postgres saw too little;
+a transfer waits for no row but these.
 """
 
 from __future__ import annotations
@@ -104,36 +105,52 @@ class _Booked(NamedTuple):
     held: Mapping[int, int | None]
 
 
-# Both are None when there is a transfer of that key. Whoever comes with it at the same moment waits for the
-# first, and holds nothing that others wait for; then each account is locked by what changes it.
-
-
 def _book_at_once(order: Order, values: Mapping[str, Any]) -> _Booked | None:
-    """On Postgres."""
+    """On Postgres. None when there is a transfer of that key: whoever comes with it at the same moment waits
+    for the first, and holds nothing that others wait for; then each account is locked by what changes it.
+
+    A statement sees what was there when it began, however long it waits then. So where a side could not be
+    changed, it may be possible by now: the accounts are locked, what is left is done in turn, and only what
+    that refuses is refused.
+    """
     sides = tuple(_name_side(cents) for _, cents in order.sides)
     row = get_connection().execute(BOOK[sides], values).one_or_none()
-    return None if row is None else _Booked(row[0], dict(zip(dict(order.sides), row[1:], strict=True)))
+    if row is None:
+        return None
+    posted = row._asdict()
+    if None in posted.values():
+        _lock([user_id for user_id, _ in order.sides])
+        return _change_in_turn(order, {**values, **posted})
+    return _Booked(posted["transfer_id"], _read_held(order, posted))
 
 
 def _book_in_turn(order: Order, values: Mapping[str, Any]) -> _Booked | None:
-    """On SQLite."""
-    connection = get_connection()
-    transfer_id = connection.execute(NOTE, values).scalar_one_or_none()
-    if transfer_id is None:
-        return None
-    posted = {**values, "transfer_id": transfer_id}
-    for side in SIDES:  # as it is for the bank
-        posted |= {f"{side}_balance_cents": None, f"{side}_at": values["created_at"]}
-    held: dict[int, int | None] = {}
+    """On SQLite, where nobody else writes meanwhile. None when there is a transfer of that key."""
+    transfer_id = get_connection().execute(NOTE, values).scalar_one_or_none()
+    return None if transfer_id is None else _change_in_turn(order, {**values, "transfer_id": transfer_id})
+
+
+def _change_in_turn(order: Order, values: Mapping[str, Any]) -> _Booked:
+    """Each account that is not changed yet, then the postings."""
+    connection, posted = get_connection(), dict(values)
+    for side in SIDES:
+        if posted.get(f"{side}_balance_cents") is None:  # as it stays for the bank
+            posted |= {f"{side}_balance_cents": None, f"{side}_at": values["created_at"]}
     for user_id, cents in order.sides:
         side = _name_side(cents)
-        account = connection.execute(CHANGE[side], {**values, "whose": user_id}).one_or_none()
-        held[user_id] = None if account is None else account.balance_cents
-        if account is not None:
-            posted |= {f"{side}_balance_cents": account.balance_cents, f"{side}_at": account.changed_at}
+        if posted[f"{side}_balance_cents"] is None:
+            change = CHANGE[_dialect()][side]
+            account = connection.execute(change, {**values, "whose": user_id}).one_or_none()
+            if account is not None:
+                posted |= {f"{side}_balance_cents": account.balance_cents, f"{side}_at": account.changed_at}
+    held = _read_held(order, posted)
     if None not in held.values():  # or all is undone
         connection.execute(POST, posted)
-    return _Booked(transfer_id, held)
+    return _Booked(posted["transfer_id"], held)
+
+
+def _read_held(order: Order, posted: Mapping[str, Any]) -> dict[int, int | None]:
+    return {user_id: posted[f"{_name_side(cents)}_balance_cents"] for user_id, cents in order.sides}
 
 
 _BOOKING = {"postgresql": _book_at_once, "sqlite": _book_in_turn}

@@ -19,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
-    func,
     insert,
     null,
     select,
@@ -102,12 +101,11 @@ def _make_post(
     return insert(POSTINGS).from_select(columns, union_all(*rows))
 
 
-# On SQLite, one after the other.
+# One after the other.
 _whose = bindparam("whose", type_=BigId)
 NOTE = _make_note(sqlite.insert)
-CHANGE: Mapping[str, ReturningInsert[Any] | ReturningUpdate[Any]] = {
-    "from": _make_take(_whose),
-    "to": _make_add(sqlite.insert, _whose),
+CHANGE: Mapping[str, Mapping[str, ReturningInsert[Any] | ReturningUpdate[Any]]] = {
+    dialect: {"from": _make_take(_whose), "to": _make_add(make, _whose)} for dialect, make in INSERTS.items()
 }
 POST = _make_post(
     bindparam("transfer_id", type_=BigId),
@@ -118,29 +116,31 @@ POST = _make_post(
 
 def _make_book(*sides: str) -> Select[Any]:
     """The transfer, what it changes of ``sides``, whose accounts are locked in this order, and the postings.
-    The answer is its id and the balance of each side, None where that is not changed; no row where there is a
-    transfer of that key.
+    The answer is what POST is given of it, None from the side on that could not be changed; no row where
+    there is a transfer of that key.
 
     Postgres runs the parts in no order of its own (7.8.2), but none before what it reads: so each asks for
-    the one before it, whatever that came to.
+    the one before it, and nothing is locked after one that failed.
     """
     noted = _make_note(postgresql.insert).cte("noted")
-    conditions: list[ColumnElement[bool]] = [exists(select(noted.c.id))]
+    is_done = exists(select(noted.c.id))
     balances: dict[str, AnyColumn] = dict.fromkeys(SIDES, null())
     at: dict[str, AnyColumn] = dict.fromkeys(SIDES, _now)
+    answer = [noted.c.id.label("transfer_id")]
     found: FromClause = noted
     complete: FromClause = noted
     for side in sides:
         change = (
-            _make_take(_user_ids[side], *conditions)
+            _make_take(_user_ids[side], is_done)
             if side == "from"
-            else _make_add(postgresql.insert, _user_ids[side], *conditions)
+            else _make_add(postgresql.insert, _user_ids[side], is_done)
         ).cte(f"held_{side}")
-        conditions.append(select(func.count()).select_from(change).scalar_subquery() >= 0)
+        is_done = exists(select(change.c.balance_cents))
         balances[side], at[side] = change.c.balance_cents, change.c.changed_at
+        answer += [balances[side].label(f"{side}_balance_cents"), at[side].label(f"{side}_at")]
         found, complete = found.outerjoin(change, true()), complete.join(change, true())
     posted = _make_post(noted.c.id, balances, at, complete).cte("posted")
-    return select(noted.c.id, *(balances[side] for side in sides)).select_from(found).add_cte(posted)
+    return select(*answer).select_from(found).add_cte(posted)
 
 
 BOOK: Mapping[tuple[str, ...], Select[Any]] = {

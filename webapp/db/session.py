@@ -26,9 +26,8 @@ logger = logging.getLogger(__name__)
 WRITES = "dossier_writes"
 SQLITE_WAIT_SECONDS = 30
 CACHE_SIZE = -24576  # KiB of each connection to SQLite, which says them with a minus
-PAGES_AHEAD = (
-    4_000  # in the log of SQLite, 16 MB, as many as it finds by one look; then into the file they go
-)
+# In the log of SQLite, 16 MB, as many as it finds by one look; then into the file they go.
+PAGES_AHEAD = 4_000
 STATEMENTS_KEPT = 400  # with their plans, by each connection to Postgres
 READ_SECONDS, WRITE_MS = "dossier_read_seconds", "dossier_write_ms"  # execution options, too, of the engine
 PATIENCE_MS = "dossier_patience_ms"  # execution option: how long this change waits for others
