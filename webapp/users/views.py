@@ -67,11 +67,11 @@ def list_users() -> Response:
         notice = gettext(
             "The link to that page was damaged or belongs to another sort. This is the first page."
         )
-    if page.is_past_end:
+    if page.is_too_far:
+        empty = "too_far"
+    elif page.is_past_end:
         empty = "past_end"
         notice = gettext("Page %(number)s is past the end of the list.", number=form.page.data)
-        if page.is_too_far:
-            notice = gettext("In this list one jumps no further than row 10,000.")
     elif not page.rows:
         empty = "no_match" if form.is_filtering else "no_users"
     return show_list(form, page=table, notice=notice, empty=empty, here=here)
