@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
 # A reload (HUP) reads this file again: forget our modules, so that it serves only new code.
 gc.unfreeze()
-for name in [name for name in sys.modules if name.partition(".")[0] in {"wsgi", "webapp"}]:
-    del sys.modules[name]
+ours = [name for name in sys.modules if name.partition(".")[0] in {"wsgi", "webapp"}]
+former = [sys.modules.pop(name) for name in ours]
 
 # Loaded here, once: workers are forked with it, so that one that takes another's place answers at once, and
-# with the code that the others have. It has asked nothing of the database yet, and no thread runs.
+# with the code and the templates that the others have. It has asked nothing of the database yet, and no
+# thread runs.
 app: Flask = importlib.import_module("wsgi").app
+importlib.import_module("webapp.web.preload").preload_files(app)
 settings: Settings = app.extensions["settings"]
+
+# Caches of the typing module still hold a few former functions, and each of them all that its module named.
+for module in former:
+    vars(module).clear()
 
 # What is loaded stays for good: the garbage collector need not walk over it again and again, and so writes
 # nothing to the memory that workers share.

@@ -315,6 +315,43 @@ def test_workers_are_forked_from_what_has_no_connection_and_no_thread(
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{name} 0 0 1\n", "")
 
 
+WITHOUT_FILES = """
+import pathlib, runpy, shutil
+templates = [path.relative_to("templates").as_posix() for path in pathlib.Path("templates").rglob("*.*")]
+app = runpy.run_path("gunicorn.conf.py")["app"]
+from webapp.web.assets import asset_names, load_asset
+for folder in ("templates", "static", "webapp/languages"):
+    shutil.rmtree(folder)
+for template in templates:
+    app.jinja_env.get_template(template)
+with app.app_context():
+    print(len(templates) > 50, sum(len(load_asset(name).content) for name in asset_names()) > 100_000)
+french = {"Accept-Language": "fr", "Host": "dossier.example.org"}
+print("Se connecter" in app.test_client().get("/auth/login", headers=french).text)
+"""
+RELOADED = """
+import gc, runpy
+counts = []
+for _ in range(3):
+    runpy.run_path("gunicorn.conf.py")
+    gc.unfreeze()
+    counts.append(len(gc.get_objects()))
+    gc.freeze()
+print(counts[0] > 50_000, counts[-1] - counts[0] < 5_000)
+"""
+
+
+def test_workers_are_forked_from_what_has_read_its_files(tmp_path: Path) -> None:
+    quiet = {**PRODUCTION, "DATABASE_URL": "sqlite://", "LOG_LEVEL": "WARNING"}
+    done = run_python(WITHOUT_FILES, tmp_path, **quiet)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\nTrue\n", "")
+
+
+def test_a_reload_keeps_hardly_anything_of_the_former_code(tmp_path: Path) -> None:
+    done = run_python(RELOADED, tmp_path, **PRODUCTION, LOG_LEVEL="DEBUG")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")
+
+
 @pytest.mark.parametrize(
     ("variables", "name"),
     [

@@ -21,6 +21,7 @@ _create_app = create_app
 
 def create_app(settings: Settings | None = None) -> Flask:
     app = _create_app(settings)
+    app.jinja_env.globals["release"] = "new"
 
     @app.after_request
     def mark(response):
@@ -29,16 +30,29 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     return app
 """
+# Put into a template: only the new code gives it its value.
+NEW_TEMPLATE = "<i>{{ release }}</i>"
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, str | None, str]:
+    """The status, the release that answered, and the text."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=RELOAD_SECONDS)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, response.headers["X-Release"], text
 
 
 def ask(port: int) -> tuple[int, str | None]:
     """The status and the release that answered; 400 where the forwarded host is believed."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=RELOAD_SECONDS)
-    connection.request("GET", "/healthz", headers={"X-Forwarded-Host": "elsewhere.example"})
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    return response.status, response.headers["X-Release"]
+    return get(port, "/healthz", **{"X-Forwarded-Host": "elsewhere.example"})[:2]
+
+
+def ask_for_page(port: int) -> tuple[int, bool]:
+    """The status, and whether the new template was used."""
+    status, _, text = get(port, "/auth/login")
+    return status, "<i>new</i>" in text
 
 
 def replace_worker(server: Server) -> None:
@@ -56,12 +70,17 @@ def test_a_reload_serves_the_new_code_and_the_new_settings(tmp_path: Path) -> No
         assert ask(server.port) == (200, None)
         with (tmp_path / "webapp" / "__init__.py").open("a") as file:
             file.write(NEW_RELEASE)
+        template = tmp_path / "templates" / "auth" / "sign_in.html"
+        former = template.read_text()
+        template.write_text(former.replace("{% block main %}", "{% block main %}" + NEW_TEMPLATE))
         (tmp_path / ".env").write_text("PROXY_COUNT=1\n")
         replace_worker(server)
         assert ask(server.port) == (200, None)  # the code that the others would have
+        assert ask_for_page(server.port) == (200, False)  # and their templates
         server.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + RELOAD_SECONDS
         while (answer := ask(server.port))[1] is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert answer == (400, "new")
+        assert ask_for_page(server.port) == (200, True)
         assert server.process.poll() is None

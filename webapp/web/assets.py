@@ -45,7 +45,7 @@ def static_url(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _url(name: str, stamp: float, _script_root: str) -> str:
-    return url_for("static", digest=_load(name, stamp).digest, name=name)
+    return url_for("static", digest=_read(FOLDER / name, stamp).digest, name=name)
 
 
 def icon(name: str) -> Markup:
@@ -62,7 +62,7 @@ def _icon(name: str, sprite: str) -> Markup:
 def serve_asset(digest: str, name: str) -> Response:
     if name not in asset_names():
         abort(404)
-    asset = _load(name, _stamp(name))
+    asset = load_asset(name)
     zipped = asset.compressed is not None and "gzip" in request.headers.get("Accept-Encoding", "")
     response = Response(asset.compressed if zipped else asset.content, content_type=asset.media_type)
     if zipped:
@@ -86,13 +86,14 @@ def asset_names() -> frozenset[str]:
     return frozenset(p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*") if p.is_file())
 
 
+def load_asset(name: str) -> Asset:
+    """``static/<name>``, kept. Raises FileNotFoundError for a name that does not exist."""
+    return _read(FOLDER / name, _stamp(name))
+
+
 def _stamp(name: str) -> float:
     """While developing, a changed file is read anew; in production files do not change."""
     return (FOLDER / name).stat().st_mtime if current_app.debug else 0.0
-
-
-def _load(name: str, stamp: float) -> Asset:
-    return _read(FOLDER / name, stamp)
 
 
 @lru_cache(maxsize=256)
