@@ -18,10 +18,11 @@ ours = [name for name in sys.modules if name.partition(".")[0] in {"wsgi", "weba
 former = [sys.modules.pop(name) for name in ours]
 
 # Loaded here, once: workers are forked with it, so that one that takes another's place answers at once, and
-# with the code and the templates that the others have. It has asked nothing of the database yet, and no
-# thread runs.
+# with the code, the templates and the migrations that the others have. It has asked nothing of the database
+# yet, and no thread runs.
 app: Flask = importlib.import_module("wsgi").app
 importlib.import_module("webapp.web.preload").preload_files(app)
+importlib.import_module("webapp.operations.health").newest_migration()
 settings: Settings = app.extensions["settings"]
 
 # Caches of the typing module still hold a few former functions, and each of them all that its module named.

@@ -271,7 +271,7 @@ def test_the_process_s_environment_is_read_over_the_env_file(
 
 def run_python(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """In a copy of the house, where no ``.env`` lies, with nothing in the environment but ``variables``."""
-    for name in ("webapp", "templates", "static"):
+    for name in ("webapp", "templates", "static", "migrations"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("wsgi.py", "gunicorn.conf.py"):
         shutil.copy(ROOT / name, folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -54,8 +56,14 @@ def find_problem() -> str | None:
 
 
 def migration_heads() -> tuple[str | None, str | None]:
-    """The database's migration and the newest one in the code."""
+    """The database's migration and the newest one that this code knows."""
+    context = MigrationContext.configure(get_session().connection())
+    return context.get_current_revision(), newest_migration()
+
+
+@cache
+def newest_migration() -> str | None:
+    """Looked for once: what comes later into the folder is of other code."""
     config = Config()
     config.set_main_option("script_location", str(ROOT / "migrations"))
-    context = MigrationContext.configure(get_session().connection())
-    return context.get_current_revision(), ScriptDirectory.from_config(config).get_current_head()
+    return ScriptDirectory.from_config(config).get_current_head()
