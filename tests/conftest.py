@@ -29,12 +29,12 @@ from webapp.db import atomic, get_session, init_db
 from webapp.extensions import Base, sqla
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.rules import START
-from webapp.users.models import BY_MONTH, PLACES, TOTALS, User, derive_keys
+from webapp.users.models import PLACES, SPANS, TOTALS, User, derive_keys
 from webapp.users.passwords import hash_password
 
 PASSWORD = "orchard lantern velvet"
 ROLES = tuple(Role)
-COUNTS = (TOTALS, PLACES, BY_MONTH)  # triggers keep them while users are taken away
+COUNTS = (TOTALS, PLACES, SPANS)  # triggers keep them while users are taken away
 _servers: list[object] = []
 
 gc.set_threshold(10_000, 20, 20)

@@ -17,7 +17,7 @@ from webapp.access.permissions import Role
 from webapp.errors import Stale
 from webapp.extensions import sqla
 from webapp.history.models import ENTRIES
-from webapp.users.models import BY_MONTH, PLACES, TOTALS
+from webapp.users.models import PLACES, SPANS, TOTALS
 from webapp.users.models import USERS as ROWS
 from webapp.users.queries import get_user
 from webapp.users.services import create_user, update_user
@@ -90,7 +90,7 @@ DAMAGE: dict[str, Callable[[], object]] = {
     "entry 2 was changed": lambda: update(ENTRIES).where(ENTRIES.c.number == 2).values(actor_id=99),
     "The total of #mi is 1 too low": lambda: delete(TOTALS),
     "The rows of a block of ids that begins with 0": lambda: delete(PLACES),
-    "The total of #mi in": lambda: delete(BY_MONTH),
+    "The total of #mi in": lambda: delete(SPANS),
 }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
 from webapp.db import atomic, get_session
-from webapp.listing import asking, choosing, counting, months, page, postgres, sqlite
+from webapp.listing import asking, choosing, counting, page, postgres, spans, sqlite
 from webapp.listing.counting import MOST_COUNTED
 from webapp.users.models import User
 
@@ -35,7 +35,7 @@ ways = st.fixed_dictionaries({name: st.sampled_from([1, 5, value, 10**6]) for na
 def forced(way: Mapping[str, int], *, most_counted: int = MOST_COUNTED) -> Iterator[None]:
     """Inside the block rows are found that way, and counted up to ``most_counted``."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (*MODULES, counting, months):
+        for module in (*MODULES, counting, spans):
             for name, value in {**way, "MOST_COUNTED": most_counted}.items():
                 if hasattr(module, name):
                     patch.setattr(module, name, value)

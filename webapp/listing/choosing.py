@@ -31,9 +31,9 @@ from webapp.listing.asking import Question, choose_trigrams, months_of
 from webapp.listing.counting import MOST_COUNTED, Count
 from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import BEFORE_ALL_IDS, LARGEST_ID, Edge
-from webapp.listing.months import count_period
 from webapp.listing.places import find_place
 from webapp.listing.shape import Shape, parameters
+from webapp.listing.spans import count_period
 from webapp.listing.stretches import Stretch
 from webapp.listing.totals import read_totals
 from webapp.listing.types import AnyRow, AnySelect
@@ -96,7 +96,7 @@ class Finder(ABC):
 
     @cached_property
     def count(self) -> Count:
-        """Exact where only segments and whole months are chosen, else up to 10,000."""
+        """Exact where no words are chosen, and no owner; else up to 10,000."""
         if self._is_void:
             return Count(0)
         if self.selection.owners and (not self.selection.words or self._are_owned_few):
@@ -255,9 +255,9 @@ class Finder(ABC):
     def _months_by(self, sort: str) -> range | None:
         """Those of the range, where an index has each of them in the order of that sort, and they are few."""
         where = self.selection.range
-        if where is None or where.sort not in self.listing.monthly or self.selection.owners:
+        if where is None or where.sort not in self.listing.calendars or self.selection.owners:
             return None
-        if sort not in self.listing.monthly[where.sort].sorts or not where.months:
+        if sort not in self.listing.calendars[where.sort].monthly or not where.months:
             return None
         return where.months if len(where.months) <= MOST_MONTHS else None
 
@@ -358,11 +358,11 @@ class Finder(ABC):
 
     @cached_property
     def _number_in_range(self) -> Count:
-        """How many rows of the chosen segments lie in the range: exact where its months tell, else up to
+        """How many rows of the chosen segments lie in the range: exact where days tell, else up to
         10,000.
         """
         where = self.selection.range
-        if where and where.sort in self.listing.monthly and not self.selection.owners:
+        if where and where.sort in self.listing.calendars and not self.selection.owners:
             count = count_period(self.session, self.listing, where, self.shape.segments)
             if count is not None:
                 return count

@@ -4,7 +4,7 @@ Migrations run these statements, and `flask reindex` runs them again. A migratio
 ever, so what is here changes only together with a new migration that drops and makes it anew;
 ``tests/db/test_migrations.py`` compares what both make.
 
-Names follow the table: ``users_search``, ``users_totals``, ``users_places``, ``users_months`` and triggers
+Names follow the table: ``users_search``, ``users_totals``, ``users_places``, ``users_spans`` and triggers
 that begin so.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from webapp.listing.periods import month_mark, month_number, year_mark
+from webapp.listing.periods import day_number, month_mark, year_mark
 from webapp.listing.stretches import Order
 
 
@@ -68,22 +68,26 @@ def places_triggers(table: str, segment: str, sizes: Sequence[int], *, is_sqlite
     """Keep ``<table>_places``: how many rows each segment has in each block of ids, of each of the ``sizes``:
     in so many of their last bits the ids of one may differ.
     """
-    keys = {"bits": "{bits}", "block": "({row}.id >> {bits})", "segment": f"{{row}}.{segment}"}
+    keys = {"bits": "{size}", "block": "({row}.id >> {size})", "segment": f"{{row}}.{segment}"}
     return _count_triggers(table, f"{table}_places", keys, sizes, is_sqlite=is_sqlite)
 
 
-def months_triggers(table: str, segment: str, time: str, *, is_sqlite: bool) -> list[str]:
-    """Keep ``<table>_months``: how many rows each segment has in each month of ``time``."""
-    month = month_number(f"{{row}}.{time}", is_sqlite=is_sqlite)
-    keys = {"month": month, "segment": f"{{row}}.{segment}"}
-    return _count_triggers(table, f"{table}_months", keys, is_sqlite=is_sqlite)
+def spans_triggers(
+    table: str, segment: str, time: str, lengths: Sequence[int], *, is_sqlite: bool
+) -> list[str]:
+    """Keep ``<table>_spans``: how many rows each segment has in each span of ``time``, of each of the
+    ``lengths`` in days (see ``day_number``).
+    """
+    day = day_number(f"{{row}}.{time}", is_sqlite=is_sqlite)
+    keys = {"days": "{size}", "number": f"({day} / {{size}})", "segment": f"{{row}}.{segment}"}
+    return _count_triggers(table, f"{table}_spans", keys, lengths, is_sqlite=is_sqlite)
 
 
 def _count_triggers(
     table: str, counts: str, keys: Mapping[str, str], sizes: Sequence[int] = (), *, is_sqlite: bool
 ) -> list[str]:
     """Keep a table in which the amounts of the same keys are to be summed. Each key has a name, and says what
-    it is of a {row}; where there are ``sizes``, once for each as {bits}.
+    it is of a {row}; where there are ``sizes``, once for each as {size}.
     """
     return (_sqlite_counts if is_sqlite else _postgres_counts)(table, counts, keys, sizes)
 
@@ -93,10 +97,10 @@ def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Sequ
     names = ", ".join(keys)
 
     def add(row: str, amount: int) -> str:
-        return " ".join(add_once(row, bits, amount) for bits in sizes or (0,))
+        return " ".join(add_once(row, size, amount) for size in sizes or (0,))
 
-    def add_once(row: str, bits: int, amount: int) -> str:
-        values = {name: key.format(row=row, bits=bits) for name, key in keys.items()}
+    def add_once(row: str, size: int, amount: int) -> str:
+        values = {name: key.format(row=row, size=size) for name, key in keys.items()}
         is_it = " AND ".join(f"{name} = {value}" for name, value in values.items())
         return (
             f"INSERT INTO {counts} ({names}, amount) SELECT {', '.join(values.values())}, 0"
@@ -107,7 +111,7 @@ def _sqlite_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Sequ
         )
 
     finest = min(sizes, default=0)
-    old, new = ([key.format(row=row, bits=finest) for key in keys.values()] for row in ("old", "new"))
+    old, new = ([key.format(row=row, size=finest) for key in keys.values()] for row in ("old", "new"))
     changed = " OR ".join(f"{one} <> {other}" for one, other in zip(old, new, strict=True) if one != other)
     return [
         f"CREATE TRIGGER {counts}_insert AFTER INSERT ON {table} BEGIN {add('new', 1)} END",
@@ -122,10 +126,10 @@ def _postgres_counts(table: str, counts: str, keys: Mapping[str, str], sizes: Se
     are free.
     """
     names = ", ".join(keys)
-    each = f", (VALUES {', '.join(f'({bits})' for bits in sizes)}) AS size (bits)" if sizes else ""
+    each = f", (VALUES {', '.join(f'({size})' for size in sizes)}) AS size (bits)" if sizes else ""
 
     def keys_of(rows: str) -> str:
-        return ", ".join(key.format(row=rows, bits="size.bits") for key in keys.values())
+        return ", ".join(key.format(row=rows, size="size.bits") for key in keys.values())
 
     def change(rows: str, amount: int) -> str:
         return f"SELECT {keys_of(rows)}, {amount} FROM {rows}{each}"

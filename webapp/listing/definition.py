@@ -81,20 +81,20 @@ class SearchIndex:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Months:
-    """Of a sort by time: which other ``sorts`` have an index within each of its months, and in ``totals`` how
-    many rows each month has of each segment (see ``webapp/listing/months.py``).
+class Calendar:
+    """Of a sort by time: which other sorts have an index within each of its months, and in ``spans`` how many
+    rows each month and each day has of each segment (see ``webapp/listing/spans.py``).
     """
 
-    sorts: frozenset[str]
-    totals: Table
+    monthly: frozenset[str]
+    spans: Table
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Listing:
     """What can be listed. ``columns`` is what a row shows, the id among them; a sort exists only where an
     index does. ``owners`` are columns that a row belongs to somebody by, each with an index of every sort.
-    ``monthly`` says of the sort that a range is about what is known of its months.
+    ``calendars`` say of the sort that a range is about what is known of its months and days.
     Declare it once: its identity keys the statements that were built for it.
     """
 
@@ -104,7 +104,7 @@ class Listing:
     segments: Segments | None = None
     search: SearchIndex | None = None
     owners: Mapping[str, Column[Any]] = field(default_factory=dict)
-    monthly: Mapping[str, Months] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +184,17 @@ def places_table(metadata: MetaData, of: str) -> Table:
     )
 
 
-def months_table(metadata: MetaData, of: str) -> Table:
-    """How many rows of the table ``of`` each month (see ``month_number``) has of each segment: to be summed
-    as well.
+def spans_table(metadata: MetaData, of: str) -> Table:
+    """How many rows of the table ``of`` each span of so many ``days`` has of each segment: to be summed as
+    well. Its ``number`` is that of its first day (see ``day_number``) divided by them.
     """
     return Table(
-        f"{of}_months",
+        f"{of}_spans",
         metadata,
         Column("id", BigId, primary_key=True),
-        Column("month", Integer, nullable=False),
+        Column("days", Integer, nullable=False),
+        Column("number", Integer, nullable=False),
         Column("segment", String(3), nullable=False),
         Column("amount", BigId, nullable=False),
-        Index(f"ix_{of}_months", "month", "segment"),
+        Index(f"ix_{of}_spans", "days", "number", "segment"),
     )

@@ -20,8 +20,8 @@ from webapp.listing.ddl import (
     search_table,
 )
 from webapp.listing.definition import Listing
-from webapp.listing.months import count_months
 from webapp.listing.places import count_blocks
+from webapp.listing.spans import count_spans
 from webapp.listing.totals import count_segments
 
 Tell = Callable[[str], object]
@@ -160,7 +160,7 @@ def _counts(listing: Listing) -> list[Counts]:
         return []
     kept = [count_segments(segments)] if segments.totals is not None else []
     kept += [count_blocks(segments)] if segments.places is not None else []
-    return [*kept, *(count_months(listing, sort) for sort in listing.monthly)]
+    return [*kept, *(count_spans(listing, sort) for sort in listing.calendars)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 MONTHS = 12  # of a year
+DAYS = 31  # of a month, at most
 _FIRST, _END = date(FIRST_YEAR, 1, 1), date(LAST_YEAR + 1, 1, 1)
 DAY, NO_DAY, INSTANT = timedelta(days=1), timedelta(0), timedelta(microseconds=1)
 _YEARS = 0x100  # the character that stands for 1970
@@ -82,10 +83,19 @@ def month_number(moment: str, *, is_sqlite: bool) -> str:
     return f"({MONTHS} * {year} + {month})"
 
 
-def name_of_month(number: int) -> str:
-    """That of a month_number: 2024-03."""
-    year, month = divmod(number - 1, MONTHS)
-    return f"{year:04}-{month + 1:02}"
+def day_number(moment: str, *, is_sqlite: bool) -> str:
+    """The day of a stored time in UTC, as an expression: counted from the year 0 as if each month had 31, so
+    that divided by them it is the month.
+    """
+    if is_sqlite:
+        day = f"CAST(substr({moment}, 9, 2) AS INTEGER)"
+    else:
+        day = f"date_part('day', {moment} AT TIME ZONE 'UTC')::integer"
+    return f"({DAYS} * ({month_number(moment, is_sqlite=is_sqlite)} - 1) + {day} - 1)"
+
+
+def day_number_of(day: date) -> int:
+    return DAYS * (MONTHS * day.year + day.month - 1) + day.day - 1
 
 
 def marks_around(

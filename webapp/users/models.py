@@ -23,9 +23,9 @@ from webapp.errors import N_
 from webapp.extensions import Base, BigId, FoldedText, Generated, UtcDateTime, table_of, utc_now
 from webapp.listing.definition import (
     month_number,
-    months_table,
     places_table,
     search_index,
+    spans_table,
     totals_table,
 )
 from webapp.listing.periods import Signs
@@ -159,7 +159,7 @@ USERS = table_of(User)
 TRASH = table_of(Trashed)
 TOTALS = totals_table(Base.metadata, of="users")
 PLACES = places_table(Base.metadata, of="users")
-BY_MONTH = months_table(Base.metadata, of="users")
+SPANS = spans_table(Base.metadata, of="users")
 
 _c = USERS.c
 # Each sort's index holds created_at too, so that a period is checked without a look at the row; and that of

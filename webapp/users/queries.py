@@ -11,15 +11,15 @@ from sqlalchemy import BindParameter, Select, bindparam, func, literal_column, s
 from webapp.access.permissions import Role
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
-from webapp.listing.definition import Listing, Months, Range, SearchIndex, Segments, Selection
+from webapp.listing.definition import Calendar, Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.totals import read_totals
 from webapp.users.models import (
-    BY_MONTH,
     NEVER,
     ORDERS,
     PLACES,
     ROLE_LETTERS,
+    SPANS,
     STATUS_LETTERS,
     TOTALS,
     TRASH,
@@ -58,7 +58,7 @@ LISTING = Listing(
     sorts=SORTS,
     segments=PARTS,
     search=SearchIndex(_users.search_text, "users_search", _users.created_at, ORDERS),
-    monthly={"created_at": Months(frozenset({"name"}), BY_MONTH)},
+    calendars={"created_at": Calendar(frozenset({"name"}), SPANS)},
 )
 
 

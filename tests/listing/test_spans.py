@@ -1,4 +1,4 @@
-"""The months equal count(*) of each after any writes, and tell how many rows a period has."""
+"""The months and days equal count(*) of each after any writes, and tell how many rows a period has."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
 from webapp.listing.counting import Count
 from webapp.listing.definition import Range
-from webapp.listing.months import Span, count_months, count_period
 from webapp.listing.page import PageRequest, count_rows, paginate
-from webapp.users.models import BY_MONTH, USERS, User
+from webapp.listing.spans import Span, count_period, count_spans
+from webapp.users.models import SPANS, USERS, User
 from webapp.users.queries import LISTING, STATUSES, select_users
 
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
@@ -40,20 +40,21 @@ moments = st.builds(
 ) | st.sampled_from([datetime(1, 1, 2, tzinfo=UTC), datetime(MAXYEAR, 12, 31, 23, 59, tzinfo=UTC)])
 
 
-def month_of(moment: datetime) -> int:
-    return 12 * moment.year + moment.month
+def spans_of(moment: datetime) -> list[tuple[int, int]]:
+    day = 31 * (12 * moment.year + moment.month - 1) + moment.day - 1
+    return [(31, day // 31), (1, day)]
 
 
-def counted() -> Counter[tuple[int, str]]:
+def counted() -> Counter[tuple[int, int, str]]:
     """The oracle: asked of the rows."""
     rows = get_session().execute(select(USERS.c.created_at, USERS.c.segment)).all()
-    return Counter((month_of(row.created_at), row.segment) for row in rows)
+    return Counter((*span, row.segment) for row in rows for span in spans_of(row.created_at))
 
 
-def kept() -> dict[tuple[int, str], int]:
-    columns = (BY_MONTH.c.month, BY_MONTH.c.segment)
-    statement = select(*columns, func.sum(BY_MONTH.c.amount)).group_by(*columns)
-    return {(row[0], row[1]): int(row[2]) for row in get_session().execute(statement) if row[2]}
+def kept() -> dict[tuple[int, int, str], int]:
+    columns = (SPANS.c.days, SPANS.c.number, SPANS.c.segment)
+    statement = select(*columns, func.sum(SPANS.c.amount)).group_by(*columns)
+    return {(row[0], row[1], row[2]): int(row[3]) for row in get_session().execute(statement) if row[3]}
 
 
 def person(number: int, **columns: Any) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def take(step: tuple[Any, ...], numbers: Iterator[int]) -> None:
 
 @slow
 @given(steps=steps)
-def test_after_any_sequence_of_writes_the_months_are_the_counts(
+def test_after_any_sequence_of_writes_the_spans_are_the_counts(
     context: Flask, steps: list[tuple[Any, ...]]
 ) -> None:
     run(delete(User))
@@ -147,28 +148,45 @@ def test_a_period_has_as_many_as_lie_in_it(
 
 
 @pytest.mark.parametrize(
-    ("low", "before", "remnants"),
+    ("low", "before", "days", "remnants"),
     [
-        (JANUARY, datetime(2025, 1, 1, tzinfo=UTC), []),
-        (None, datetime(2025, 1, 1, tzinfo=UTC), []),
-        (JANUARY, None, []),
+        (JANUARY, datetime(2025, 1, 1, tzinfo=UTC), 372, []),
+        (JANUARY, datetime(2024, 1, 8, tzinfo=UTC), 7, []),
+        (None, None, 372 * 10_000, []),
         # A year of Prague: an hour more at its beginning, and one less at its end.
-        (JANUARY - HOUR, datetime(2025, 1, 1, tzinfo=UTC) - HOUR, [(1, HOUR), (-1, HOUR)]),
-        (JANUARY + HOUR, datetime(2025, 1, 1, tzinfo=UTC) + HOUR, [(-1, HOUR), (1, HOUR)]),
-        (None, datetime(MAXYEAR, 12, 31, tzinfo=UTC), [(1, timedelta(days=30))]),
+        (JANUARY - HOUR, datetime(2025, 1, 1, tzinfo=UTC) - HOUR, 372, [(1, HOUR), (-1, HOUR)]),
+        (JANUARY + HOUR, datetime(2025, 1, 1, tzinfo=UTC) + HOUR, 372, [(-1, HOUR), (1, HOUR)]),
+        (JANUARY + 11 * HOUR, JANUARY + 13 * HOUR, 1, [(-1, 11 * HOUR), (-1, 11 * HOUR)]),
+        (JANUARY, datetime(MAXYEAR, 12, 31, 23, tzinfo=UTC), None, [(1, 23 * HOUR)]),
     ],
 )
-def test_whole_months_leave_little_to_count(
-    low: datetime | None, before: datetime | None, remnants: list[tuple[int, timedelta]]
+def test_whole_days_leave_little_to_count(
+    low: datetime | None,
+    before: datetime | None,
+    days: int | None,
+    remnants: list[tuple[int, timedelta]],
 ) -> None:
     span = Span.of(Range("created_at", low, before))
     assert span is not None
     assert [(rest.sign, rest.before - rest.low) for rest in span.remnants] == remnants
+    assert days in {None, span.end - span.first}
 
 
-@pytest.mark.parametrize(("day", "end"), [(3, 9), (10, 20), (1, 2), (30, 31)])
-def test_a_few_days_are_counted_as_they_are(day: int, end: int) -> None:
-    assert Span.of(Range("created_at", JANUARY.replace(day=day), JANUARY.replace(day=end))) is None
+@given(first=st.integers(0, 4_000), days=st.integers(1, 4_000))
+def test_months_and_days_are_the_span(first: int, days: int) -> None:
+    parts = Span(first, first + days, ()).parts
+    found = [*range(parts["first"], parts["first_end"])]
+    found += [
+        day for month in range(parts["month"], parts["after"]) for day in range(31 * month, 31 * month + 31)
+    ]
+    found += range(parts["last"], parts["end"])
+    assert found == [*range(first, first + days)]
+    assert len(found) - 31 * (parts["after"] - parts["month"]) <= 60
+
+
+@pytest.mark.parametrize(("low", "before"), [(1, 2), (13, 14), (0, 11)])
+def test_a_few_hours_are_counted_as_they_are(low: int, before: int) -> None:
+    assert Span.of(Range("created_at", JANUARY + low * HOUR, JANUARY + before * HOUR)) is None
 
 
 def test_a_whole_period_is_counted_beyond_the_most_that_are_counted(context: Flask) -> None:
@@ -202,7 +220,7 @@ def test_a_remnant_with_too_many_rows_is_not_counted_to_its_end(context: Flask) 
         assert count_period(get_session(), LISTING, until, None) == Count(5, is_exact=False)
 
 
-def test_the_months_of_a_period_are_one_query(
+def test_a_period_is_one_query(
     context: Flask, count_queries: Callable[[], AbstractContextManager[list[str]]]
 ) -> None:
     insert_users([person(number, created_at=JANUARY + number * HOUR) for number in range(3)])
@@ -238,23 +256,23 @@ def test_writers_at_once_lose_no_difference(file_app: Flask) -> None:
 
 
 @on_postgres
-def test_differences_of_a_month_are_folded_together_now_and_then(context: Flask) -> None:
+def test_differences_of_a_span_are_folded_together_now_and_then(context: Flask) -> None:
     insert_users([person(1, created_at=JANUARY)])
     for turn in range(100):
         run(update(User).values(is_active=bool(turn % 2)))
-    assert 1 <= (get_session().scalar(select(func.count()).select_from(BY_MONTH)) or 0) < 200
+    assert 1 <= (get_session().scalar(select(func.count()).select_from(SPANS)) or 0) < 400
     assert kept() == counted()
 
 
 @on_postgres
-def test_a_table_that_is_emptied_at_once_has_no_months(context: Flask) -> None:
+def test_a_table_that_is_emptied_at_once_has_no_spans(context: Flask) -> None:
     insert_users([person(1, created_at=JANUARY)])
     run(text("TRUNCATE users CASCADE"))
     assert kept() == counted() == {}
 
 
 def test_a_difference_is_found_and_put_right(context: Flask) -> None:
-    counts = count_months(LISTING, "created_at")
+    counts = count_spans(LISTING, "created_at")
 
     @atomic
     def correct() -> None:
@@ -262,10 +280,11 @@ def test_a_difference_is_found_and_put_right(context: Flask) -> None:
 
     insert_users([person(1, created_at=JANUARY), person(2, created_at=JANUARY - HOUR)])
     assert counts.find_faults(get_session()) == []
-    run(update(BY_MONTH).where(BY_MONTH.c.month == month_of(JANUARY)).values(amount=9))
-    run(insert(BY_MONTH).values(month=12, segment="#aa", amount=-2))
+    month, day = spans_of(JANUARY)
+    run(update(SPANS).where(SPANS.c.number == month[1]).values(amount=9))
+    run(insert(SPANS).values(days=1, number=day[1] + 1, segment="#aa", amount=-2))
     assert counts.find_faults(get_session()) == [
-        "The total of #aa in 0000-12 is 2 too low.",
+        "The total of #aa on 2024-01-02 is 2 too low.",
         "The total of #mi in 2024-01 is 8 too high.",
     ]
     correct()
