@@ -114,10 +114,7 @@ class UserPage(Shown):
     users: list[UserShown]
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
-    total: int | None = Field(
-        description="Exact, or null where a search has more than 10,000 hits, or a period that begins or"
-        " ends far within a month."
-    )
+    total: int | None = Field(description="Exact, or null where a search has more than 10,000 hits.")
     pages: int | None = Field(description="null where total is.")
 
 

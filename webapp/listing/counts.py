@@ -5,7 +5,7 @@ statement *adds* rows with its differences instead of updating common ones: writ
 and the sum is exact in every snapshot. One write in ten folds those rows of its own keys together that nobody
 else holds.
 
-What is summed up: ``totals.py`` by segments, ``places.py`` by blocks of ids, ``months.py`` by months.
+What is summed up: ``totals.py`` by segments, ``places.py`` by blocks of ids, ``spans.py`` by months and days.
 """
 
 from __future__ import annotations
