@@ -128,7 +128,9 @@ class PageShown(Shown):
     total: int | None = Field(
         description="Exact, or null for more than 10,000 that are not counted to their end."
     )
-    pages: int | None = Field(description="null where total is.")
+    pages: int | None = Field(
+        description="null where total is, and where not every page is found by its number."
+    )
 
 
 class Numbers(NamedTuple):

@@ -115,7 +115,9 @@ class UserPage(Shown):
     page: int | None = Field(description="null where a cursor led to a page whose place is not known.")
     page_size: int
     total: int | None = Field(description="Exact, or null where a search has more than 10,000 hits.")
-    pages: int | None = Field(description="null where total is.")
+    pages: int | None = Field(
+        description="null where total is, and where not every page is found by its number."
+    )
 
 
 def show(user: User | AnyRow) -> UserShown:
