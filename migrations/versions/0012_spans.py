@@ -1,11 +1,11 @@
-"""spans: how many users a period has, without counting them"""
+"""spans: how many users a period has, without counting them; and larger blocks of ids, to sum up fewer"""
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.listing.ddl import drop_count_triggers, spans_triggers
+from webapp.listing.ddl import drop_count_triggers, places_triggers, spans_triggers
 from webapp.listing.periods import day_number
 
 revision: str = "0012"
@@ -14,6 +14,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 LENGTHS = (31, 1)
+OLD_BITS, NEW_BITS = (16, 11), (21, 16, 11)
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -38,11 +39,28 @@ def upgrade() -> None:
         counted = sa.select(days, number, segment, sa.func.count()).select_from(sa.table("users"))
         counted = counted.group_by(number, segment)
         op.execute(spans.insert().from_select(["days", "number", "segment", "amount"], counted))
-    for statement in spans_triggers("users", "segment", "created_at", LENGTHS, is_sqlite=is_sqlite):
-        op.execute(sa.text(statement.replace(":", "\\:")))
+    run(spans_triggers("users", "segment", "created_at", LENGTHS, is_sqlite=is_sqlite))
+    op.execute(
+        "INSERT INTO users_places (bits, block, segment, amount)"
+        " SELECT 21, block >> 5, segment, sum(amount) FROM users_places WHERE bits = 16 GROUP BY 2, 3"
+    )
+    keep_places(NEW_BITS)
 
 
 def downgrade() -> None:
-    for statement in drop_count_triggers("users_spans", is_sqlite=op.get_bind().dialect.name == "sqlite"):
-        op.execute(statement)
+    run(drop_count_triggers("users_spans", is_sqlite=op.get_bind().dialect.name == "sqlite"))
     op.drop_table("users_spans")
+    keep_places(OLD_BITS)
+    op.execute("DELETE FROM users_places WHERE bits = 21")
+
+
+def keep_places(sizes: Sequence[int]) -> None:
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    if is_sqlite:
+        run(drop_count_triggers("users_places", is_sqlite=True))
+    run(places_triggers("users", "segment", sizes, is_sqlite=is_sqlite))
+
+
+def run(statements: list[str]) -> None:
+    for statement in statements:
+        op.execute(sa.text(statement.replace(":", "\\:")))
