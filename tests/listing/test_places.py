@@ -233,8 +233,8 @@ def test_where_the_small_blocks_say_less_rows_are_counted_off_in_the_large_one(
         assert [row.id for row in page.rows] == [row_id]
 
 
-@pytest.mark.parametrize(("most", "queries"), [(0, 4), (10, 3)], ids=["by blocks", "counted off"])
-def test_blocks_take_one_query_more(
+@pytest.mark.parametrize(("most", "queries"), [(0, 6), (10, 3)], ids=["by blocks", "counted off"])
+def test_blocks_take_three_queries_more(
     context: Flask,
     count_queries: Callable[[], AbstractContextManager[list[str]]],
     most: int,

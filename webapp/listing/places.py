@@ -1,30 +1,25 @@
 """Where in the order of the ids a row of a given number lies, without counting all before it.
 
 Beside a table lies how many rows each block of ids has of each segment, kept by triggers like the totals
-(``webapp/listing/ddl.py``). Summed up they lead to a large block, within it to a smaller one, and so on, in
-one statement; only in the smallest rows are counted off.
+(``webapp/listing/ddl.py``). Summed up they lead to a large block, within it to a smaller one, and so on; only
+in the smallest rows are counted off.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
-    CTE,
     BigInteger,
-    ColumnElement,
-    FromClause,
     Integer,
     Table,
     bindparam,
     func,
     literal_column,
     select,
-    true,
 )
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from webapp.extensions import BigId
 from webapp.listing.counts import Counts
@@ -51,15 +46,16 @@ def find_place(
     """The block of the row that so many others come before, of the segments of these ``names``, or of all;
     None where there is no such row.
     """
-    found = session.execute(_find_blocks(segments, names, descending), {"offset": offset}).one_or_none()
-    blocks = found._mapping if found else {}
-    place, before = None, 0
+    statement = _find_block(segments, names, descending)
+    first, last, before = 0, LARGEST_ID, 0
+    place = None
     for bits in BLOCK_BITS:
-        block = blocks.get(f"block_{bits}")
-        if block is None:  # there is none, or smaller blocks say less than the larger one
+        asked = {"bits": bits, "first": first >> bits, "last": last >> bits, "offset": offset - before}
+        found = session.execute(statement, asked).one_or_none()
+        if found is None:  # in a large block: others have deleted rows of it since it was found
             break
-        before += int(blocks[f"before_{bits}"])
-        first, last = block << bits, ((block + 1) << bits) - 1
+        first, last = found.block << bits, ((found.block + 1) << bits) - 1
+        before += int(found.before)
         edge = Edge(last, LARGEST_ID, None) if descending else Edge(first, BEFORE_ALL_IDS, None)
         place = Place(edge, before)
     return place
@@ -89,48 +85,15 @@ def _table(segments: Segments) -> Table:
 
 
 @lru_cache(maxsize=1_000)
-def _find_blocks(segments: Segments, names: tuple[str, ...] | None, descending: bool) -> AnySelect:
-    """The ``block`` of each size in which the row after ``offset`` rows lies, and how many lie ``before`` it
-    in the one of the size before. No row where there is none of the largest.
-    """
+def _find_block(segments: Segments, names: tuple[str, ...] | None, descending: bool) -> AnySelect:
+    """Of the blocks ``first`` to ``last`` that in which the row after ``offset`` of their rows lies."""
     kept = _table(segments).c
-    offset: ColumnElement[int] = bindparam("offset", type_=BigInteger)
-    levels: list[CTE] = []
-    for bits in BLOCK_BITS:
-        within: list[ColumnElement[bool]] = []
-        if levels:
-            larger, finer = levels[-1].c, BLOCK_BITS[len(levels) - 1] - bits
-            block = select(larger.block).scalar_subquery()
-            first = block.op("<<", return_type=BigId)(literal_column(str(finer)))
-            within = [kept.block.between(first, first + literal_column(str((1 << finer) - 1)))]
-            offset = offset - select(larger.before).scalar_subquery()
-        found = _block_of(kept, bits, names, offset, descending, *within)
-        levels.append(found.cte(f"of_{bits}").prefix_with("MATERIALIZED"))
-    joined: FromClause = levels[0]
-    for level in levels[1:]:
-        joined = joined.outerjoin(level, true())
-    columns = [
-        column.label(f"{name}_{bits}")
-        for bits, level in zip(BLOCK_BITS, levels, strict=True)
-        for name, column in (("block", level.c.block), ("before", level.c.before))
-    ]
-    return select(*columns).select_from(joined)
-
-
-def _block_of(
-    kept: ReadOnlyColumnCollection[str, Any],
-    bits: int,
-    names: tuple[str, ...] | None,
-    offset: ColumnElement[int],
-    descending: bool,
-    *within: ColumnElement[bool],
-) -> AnySelect:
-    """Of the blocks of one size the one in which the row after ``offset`` of their rows lies."""
     rows = func.sum(kept.amount)
     until = func.sum(rows).over(order_by=kept.block.desc() if descending else kept.block.asc())
+    first, last = (bindparam(name, type_=BigInteger) for name in ("first", "last"))
     blocks = (
         select(kept.block, rows.label("rows"), until.label("until"))
-        .where(kept.bits == literal_column(str(bits)), *within)
+        .where(kept.bits == bindparam("bits", type_=Integer), kept.block.between(first, last))
         .group_by(kept.block)
         .having(rows > 0)  # an empty one ends where the one before it does
     )
@@ -139,7 +102,7 @@ def _block_of(
     block = blocks.subquery().c
     return (
         select(block.block, (block.until - block.rows).label("before"))
-        .where(block.until > offset)
+        .where(block.until > bindparam("offset", type_=BigInteger))
         .order_by(block.until)
         .limit(1)
     )
