@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from tests.conftest import MakeUser, SignedIn, empty_tables, insert_users, make_settings, user_maker
+from tests.listing.ways import forced
 from tests.pages.asking import assert_get_asks_to_sign_in, assert_get_writes_nothing, text_of
 from tests.pages.form_reader import read_form, read_forms
 from tests.visitor import Visitor, field_value
@@ -252,6 +253,28 @@ def test_a_page_past_the_end_says_so_and_leads_back(signed_in: SignedIn, people:
     assert answer.status_code == 200
     assert "Page 4 is past the end" in answer.text
     assert 'href="/users/?q=ann&amp;page_size=20"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "is_there"),
+    [
+        ("q=ann", False),
+        ("created_from=2020-01-01", False),
+        ("created_from=2020-01-01&sort=created_at", True),
+        ("", True),
+    ],
+)
+def test_a_page_that_is_too_far_says_so_and_offers_no_number(
+    signed_in: SignedIn, people: list[User], query: str, is_there: bool
+) -> None:
+    visitor = signed_in()
+    with forced({}, most_counted=30):
+        answer = visitor.get(f"/users/?{query}&page_size=20&page=2")
+        assert ("This page cannot be jumped to" in answer.text) is not is_there
+        assert ("21–40 of" in text_of(answer)) is is_there
+        first = visitor.get(f"/users/?{query}&page_size=20")
+        assert bool(re.search(r'id="page"[^>]* max=', first.text)) is is_there
+    assert "is past the end" not in answer.text
 
 
 @pytest.mark.parametrize("cursor", ["after=zzz", "before=zzz", "after=WyJuYW1lIl0", "after=%00", "after=%FF"])
