@@ -60,6 +60,10 @@ class Forbidden(DomainError):
     """The actor may not do this, or not to this person."""
 
 
+class SignInEnded(DomainError):
+    """Everything the actor was let in by ended while the request was under way; nothing was written."""
+
+
 class Throttled(DomainError):
     """Too many attempts; ``retry_after`` is in seconds."""
 

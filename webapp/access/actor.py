@@ -1,8 +1,9 @@
-"""The one who acts, as services see him: passed in by every door, never read from the request."""
+"""The one who acts, as services see them: passed in by every door, never read from the request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from webapp.access.permissions import Permission, Role, may
@@ -21,8 +22,13 @@ class Door(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """``user_id`` is None for the command line, which acts with its operator's full rights, and for who is
-    not signed in. ``role`` is the one he has at this moment; ``address`` and ``request_id`` say where from.
-    ``scopes`` narrow what the role allows, for who comes with the token ``token_id``; None is no narrowing.
+    not signed in. ``role`` is the one they had when the request began; ``address`` and ``request_id`` say
+    where from. ``scopes`` narrow what the role allows, for who comes with the token ``token_id``; None is no
+    narrowing.
+
+    ``epoch`` is the user's ``session_epoch`` when the request began, and ``credential`` tells whether the
+    session or token that they came with is still there: services that give lasting access ask both again
+    (users/standing.py), since everything may have ended while the request waited.
     """
 
     user_id: int | None
@@ -33,6 +39,8 @@ class Actor:
     request_id: str = ""
     scopes: frozenset[Permission] | None = None
     token_id: int | None = None
+    epoch: int | None = None
+    credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def command_line(cls) -> Actor:

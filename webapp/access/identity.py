@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from flask import Flask, current_app, g, request
@@ -19,7 +19,8 @@ API_PATH = "/api"
 class Identity:
     """A snapshot for one request: no database behind it, so that any page, the error page too, can show it.
 
-    He came by a session or by a token: the other id is None. ``scopes`` are those of the token.
+    They came by a session or by a token: the other id is None. ``scopes`` are those of the token;
+    ``epoch`` and ``credential`` are those of Actor.
     """
 
     id: int
@@ -31,6 +32,8 @@ class Identity:
     session_id: int | None = None
     token_id: int | None = None
     scopes: frozenset[Permission] | None = None
+    epoch: int | None = None
+    credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
     @property
     def display_name(self) -> str:
@@ -49,6 +52,8 @@ class Identity:
             role=self.role,
             scopes=self.scopes,
             token_id=self.token_id,
+            epoch=self.epoch,
+            credential=self.credential,
         )
 
 
@@ -64,6 +69,8 @@ def page_actor(
     role: Role = Role.MEMBER,
     scopes: frozenset[Permission] | None = None,
     token_id: int | None = None,
+    epoch: int | None = None,
+    credential: Callable[[], bool] | None = None,
 ) -> Actor:
     """Whoever sends this request; by default somebody who is not signed in, and may do what everybody may."""
     return Actor(
@@ -72,6 +79,8 @@ def page_actor(
         role=role,
         scopes=scopes,
         token_id=token_id,
+        epoch=epoch,
+        credential=credential,
         door=door_of_request(),
         address=request.remote_addr or "",
         request_id=g.get("request_id", ""),

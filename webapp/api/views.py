@@ -28,7 +28,7 @@ from webapp.api.problems import (
     answer_unknown,
 )
 from webapp.api.reference import list_entries
-from webapp.errors import Forbidden, Stale
+from webapp.errors import Forbidden, SignInEnded, Stale
 
 PREFIX = f"{API_PATH}/v1"
 # In the order of the page; a later room adds its own here.
@@ -105,4 +105,5 @@ for _call in all_calls():
 blueprint.register_error_handler(Refused, answer_refusal)
 blueprint.register_error_handler(Stale, answer_stale)
 blueprint.register_error_handler(SignInRequired, answer_unknown)
+blueprint.register_error_handler(SignInEnded, answer_unknown)
 blueprint.register_error_handler(Forbidden, answer_forbidden)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -13,7 +14,7 @@ from webapp.access.guards import is_unattended
 from webapp.access.identity import Identity, door_of_request, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
-from webapp.auth.queries import find_session
+from webapp.auth.queries import find_session, is_session_open
 from webapp.auth.rules import SEEN_INTERVAL
 from webapp.config import Settings
 from webapp.extensions import utc_now
@@ -55,6 +56,8 @@ def load_identity() -> Identity | None:
         language=row.language,
         time_zone=row.time_zone,
         session_id=row.session_id,
+        epoch=row.session_epoch,
+        credential=partial(is_session_open, row.session_id),
     )
 
 

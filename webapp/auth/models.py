@@ -15,7 +15,11 @@ SHA256_HEX = 64
 
 
 class SignInSession(Base):
-    """One browser that somebody is signed in with; alive while ``epoch`` is the user's present one."""
+    """One browser that a person is signed in with; alive while ``epoch`` is the user's present one.
+
+    ``confirmed_at`` is when they last gave their password in it after signing in. ``notices_since``: what
+    happened to their account since then is still to be shown.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -28,13 +32,16 @@ class SignInSession(Base):
     user_agent: Mapped[str] = mapped_column(String(LONGEST_AGENT))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    notices_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PasswordLink(Base):
     """A one-time link with which a person sets a password.
 
     It dies when used, when expired, when a newer one is made, and when the e-mail or the sign-ins
-    it was made under change (``email_key``, ``epoch``).
+    it was made under change (``email_key``, ``epoch``), and with the sign-ins of the person who made it
+    (``creator_epoch``; None is the command line).
     """
 
     __tablename__ = "password_links"
@@ -44,6 +51,8 @@ class PasswordLink(Base):
     token_hash: Mapped[str] = mapped_column(String(SHA256_HEX), unique=True)
     email_key: Mapped[str] = mapped_column(FoldedText)
     epoch: Mapped[int]
+    creator_id: Mapped[int | None] = mapped_column(BigId)
+    creator_epoch: Mapped[int | None]
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

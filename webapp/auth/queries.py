@@ -51,6 +51,7 @@ _FIND_SESSION = select(
     _users.role,
     _users.language,
     _users.time_zone,
+    _users.session_epoch,
 ).where(_users.id == _sessions.user_id, _sessions.token_hash == bindparam("token_hash"), _IS_ALIVE)
 
 
@@ -58,6 +59,11 @@ def find_session(token: str, settings: Settings) -> AnyRow | None:
     """The living session with this token: its id, when it was last seen, and its user."""
     parameters = {"token_hash": hash_token(token), **_limits(settings)}
     return get_connection().execute(_FIND_SESSION, parameters).one_or_none()
+
+
+def is_session_open(session_id: int) -> bool:
+    """Return whether the session was not signed out; of its epoch and times others know."""
+    return get_session().scalar(select(SignInSession.id).where(SignInSession.id == session_id)) is not None
 
 
 def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:

@@ -12,7 +12,7 @@ from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.auth.browser import forget_token, had_token
 from webapp.auth.forms import SignInForm
 from webapp.auth.rules import safe_path
-from webapp.errors import N_
+from webapp.errors import N_, SignInEnded
 from webapp.web.language import gettext
 from webapp.web.messages import tell
 from webapp.web.pages import error_page
@@ -59,6 +59,7 @@ _LABELS = {
 
 def add_refusals(app: Flask) -> None:
     app.register_error_handler(SignInRequired, _ask_to_sign_in)
+    app.register_error_handler(SignInEnded, _ask_to_sign_in)
     app.register_error_handler(CSRFError, _answer_old_token)
 
 
@@ -94,7 +95,7 @@ def _shown(name: str, value: str) -> str:
     return gettext(ROLE_LABELS[Role(value)]) if name == "role" and value in ROLE_LABELS else value
 
 
-def _ask_to_sign_in(_error: SignInRequired) -> Response:
+def _ask_to_sign_in(_error: SignInRequired | SignInEnded) -> Response:
     if is_unattended():
         return Response(status=401)
     if request.method not in {"GET", "HEAD"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from flask import request
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,7 +14,7 @@ from webapp.access.permissions import may_sign_in
 from webapp.errors import N_, Malformed
 from webapp.extensions import utc_now
 from webapp.tokens import services
-from webapp.tokens.queries import Bearer, find_token
+from webapp.tokens.queries import Bearer, find_token, is_token_there
 from webapp.tokens.rules import USED_INTERVAL, holds_token, read_bearer
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ def load_identity() -> Identity | None:
         time_zone=bearer.time_zone,
         token_id=bearer.token_id,
         scopes=bearer.scopes,
+        epoch=bearer.epoch,
+        credential=partial(is_token_there, bearer.token_id),
     )
 
 

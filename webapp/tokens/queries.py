@@ -76,6 +76,7 @@ _FIND_TOKEN = select(
     _users.role,
     _users.language,
     _users.time_zone,
+    _users.session_epoch,
 ).where(_users.id == _tokens.user_id, _tokens.token_hash == bindparam("token_hash"), IS_ALIVE)
 
 
@@ -91,6 +92,7 @@ class Bearer(NamedTuple):
     role: Role
     language: str | None
     time_zone: str | None
+    epoch: int
 
 
 def find_token(secret: str, *, address: str) -> Bearer | None:
@@ -109,7 +111,13 @@ def find_token(secret: str, *, address: str) -> Bearer | None:
         role=row.role,
         language=row.language,
         time_zone=row.time_zone,
+        epoch=row.session_epoch,
     )
+
+
+def is_token_there(token_id: int) -> bool:
+    """Return whether the token was not revoked; of its epoch and end others know."""
+    return get_session().scalar(select(_tokens.id).where(_tokens.id == token_id)) is not None
 
 
 def list_own_tokens(user_id: int) -> Sequence[Token]:

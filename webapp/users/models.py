@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     func,
     literal_column,
     text,
@@ -55,6 +56,7 @@ class User(Base):
 
     ``session_epoch`` counts the moments at which all earlier sign-ins died (a new password, a
     deactivation, "sign out everywhere"): a session is alive while it carries the present one.
+    ``must_change_password``: it was chosen by somebody else, and lets in only to choose another.
     """
 
     __tablename__ = "users"
@@ -84,6 +86,7 @@ class User(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
+    must_change_password: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The list reads the segment as a column; as an attribute it would cost a query after each change.
     segment: Unmapped[str] = unmapped_column(SegmentText, Generated(SEGMENT))
 

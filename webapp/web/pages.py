@@ -26,6 +26,7 @@ from webapp.errors import (
     Invalid,
     Malformed,
     NotFound,
+    SignInEnded,
     Stale,
     Throttled,
 )
@@ -62,6 +63,7 @@ STATUS: Mapping[type[DomainError], int] = {
     Stale: 409,
     Invalid: 422,
     Malformed: 400,
+    SignInEnded: 401,
     Throttled: 429,
     Busy: 503,
 }
