@@ -1,16 +1,17 @@
 """the history: entries chained by hash, and the lanes they are chained in; the trash; notes"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
-
-from webapp.listing.ddl import drop_search_table, search_table
 
 revision: str = "0003"
 down_revision: str | None = "0002"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 FoldedText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -88,24 +89,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("lane", name="pk_lanes"),
     )
     op.bulk_insert(lanes, [{"lane": lane, "number": 0, "hash": START} for lane in range(1, LANES + 1)])
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in search_table("entries", text="search_text", segment="segment", time="at"):
-            op.execute(sa.text(statement.replace(":", "\\:")))
-    else:
-        op.create_index(
-            "ix_entries_search",
-            "entries",
-            ["search_text"],
-            postgresql_using="gin",
-            postgresql_ops={"search_text": "gin_trgm_ops"},
-        )
+    run("0003_search")
 
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        for statement in drop_search_table("entries"):
-            op.execute(statement)
+        drop_search("entries")
     op.drop_table("entries")
     op.drop_table("lanes")
     op.drop_table("trash")
     op.drop_table("notes")
+
+
+def run(name: str) -> None:
+    """Run the frozen statements of sql/<name>.<dialect>.sql; empty lines separate them."""
+    text = (SQL / f"{name}.{op.get_bind().dialect.name}.sql").read_text()
+    for statement in text.split("\n\n"):
+        op.execute(sa.text(statement.replace(":", "\\:")))
+
+
+def drop_search(table: str) -> None:
+    """SQLite's full text of a table, with what keeps it."""
+    for event in ("insert", "delete", "update"):
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_search_{event}")
+    op.execute(f"DROP TABLE IF EXISTS {table}_search")
+    op.execute(f"DROP VIEW IF EXISTS {table}_search_rows")

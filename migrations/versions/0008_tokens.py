@@ -1,17 +1,17 @@
 """access tokens"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
-
-from webapp.listing.ddl import drop_search_table, search_table
-from webapp.listing.stretches import TimeOrder
 
 revision: str = "0008"
 down_revision: str | None = "0007"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 FoldedText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -22,7 +22,6 @@ INDEXES = {
     "ix_tokens_by_segment": ["segment", "created_at", "id"],
     "ix_tokens_by_user": ["user_id", "created_at", "id"],
 }
-ORDER = TimeOrder("created_at")
 
 
 def upgrade() -> None:
@@ -50,22 +49,25 @@ def upgrade() -> None:
     )
     for name, columns in INDEXES.items():
         op.create_index(name, "tokens", columns)
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in search_table("tokens", text="search_text", segment="segment", time="created_at"):
-            op.execute(sa.text(statement.replace(":", "\\:")))
-    else:
-        marks = ["ARRAY[segment::text]", ORDER.postgres_marks()]
-        op.create_index(
-            "ix_tokens_search",
-            "tokens",
-            ["search_text", *(sa.text(f"({array})") for array in marks)],
-            postgresql_using="gin",
-            postgresql_ops={"search_text": "gin_trgm_ops"},
-        )
+    run("0008_search")
 
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        for statement in drop_search_table("tokens"):
-            op.execute(statement)
+        drop_search("tokens")
     op.drop_table("tokens")
+
+
+def run(name: str) -> None:
+    """Run the frozen statements of sql/<name>.<dialect>.sql; empty lines separate them."""
+    text = (SQL / f"{name}.{op.get_bind().dialect.name}.sql").read_text()
+    for statement in text.split("\n\n"):
+        op.execute(sa.text(statement.replace(":", "\\:")))
+
+
+def drop_search(table: str) -> None:
+    """SQLite's full text of a table, with what keeps it."""
+    for event in ("insert", "delete", "update"):
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_search_{event}")
+    op.execute(f"DROP TABLE IF EXISTS {table}_search")
+    op.execute(f"DROP VIEW IF EXISTS {table}_search_rows")

@@ -1,37 +1,23 @@
 """places: a page by number in the order of the ids, and that order for the search's index"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
-
-from webapp.listing.ddl import (
-    drop_count_triggers,
-    drop_search_table,
-    places_triggers,
-    search_table,
-    totals_triggers,
-)
-from webapp.listing.periods import Signs
-from webapp.listing.stretches import NumberOrder, Order, TextOrder, TimeOrder
 
 revision: str = "0011"
 down_revision: str | None = "0010"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+SQL = Path(__file__).resolve().parent.parent / "sql"
+
 BLOCK_BITS = (16, 11)
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-OLD_ORDERS: list[Order] = [
-    TextOrder("name_key", 0),
-    TextOrder("email_key", 1),
-    TimeOrder("created_at", has_days=True),
-    TimeOrder("last_sign_in_at", Signs("[", "]", "^")),
-]
 
 
 def upgrade() -> None:
-    is_sqlite = op.get_bind().dialect.name == "sqlite"
     users = sa.table("users", sa.column("id"), sa.column("segment"))
     places = op.create_table(
         "users_places",
@@ -43,43 +29,53 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users_places"),
     )
     op.create_index("ix_users_places", "users_places", ["bits", "block", "segment"])
-    make_search([NumberOrder("id", 2), *OLD_ORDERS])
+    make_search("0011_search")
     op.create_index("ix_users_by_id", "users", ["segment", "id"])
     for bits in BLOCK_BITS:
         size = sa.literal_column(str(bits))
         block = users.c.id.op(">>")(size)
         counted = sa.select(size, block, users.c.segment, sa.func.count()).group_by(block, users.c.segment)
         op.execute(places.insert().from_select(["bits", "block", "segment", "amount"], counted))
-    if not is_sqlite:
-        run(totals_triggers("users", "segment", is_sqlite=False))  # how they fold has changed
-    run(places_triggers("users", "segment", BLOCK_BITS, is_sqlite=is_sqlite))
+    if op.get_bind().dialect.name == "postgresql":
+        run("0002_totals")  # older databases have triggers that fold otherwise
+    run("0011_places")
 
 
 def downgrade() -> None:
-    run(drop_count_triggers("users_places", is_sqlite=op.get_bind().dialect.name == "sqlite"))
+    drop_count_triggers("users_places")
     op.drop_index("ix_users_by_id", "users")
     op.drop_table("users_places")
-    make_search(OLD_ORDERS)
+    make_search("0006_users_search")
 
 
-def make_search(orders: list[Order]) -> None:
+def make_search(name: str) -> None:
     if op.get_bind().dialect.name == "sqlite":
-        run(drop_search_table("users"))
-        run(search_table("users", text="search_text", segment="segment", time="created_at", orders=orders))
-        op.execute("INSERT INTO users_search (users_search) VALUES ('rebuild')")
-        return
-    op.execute("SET LOCAL maintenance_work_mem = '512MB'")  # the index of many users is made in memory
-    marks = ["ARRAY[segment::text]", *(order.postgres_marks() for order in orders)]
-    op.drop_index("ix_users_search", "users")
-    op.create_index(
-        "ix_users_search",
-        "users",
-        ["search_text", *(sa.text(f"({array})") for array in marks)],
-        postgresql_using="gin",
-        postgresql_ops={"search_text": "gin_trgm_ops"},
-    )
+        drop_search("users")
+    else:
+        op.execute("SET LOCAL maintenance_work_mem = '512MB'")  # the index of many users is made in memory
+        op.drop_index("ix_users_search", "users")
+    run(name)
 
 
-def run(statements: list[str]) -> None:
-    for statement in statements:
+def run(name: str) -> None:
+    """Run the frozen statements of sql/<name>.<dialect>.sql; empty lines separate them."""
+    text = (SQL / f"{name}.{op.get_bind().dialect.name}.sql").read_text()
+    for statement in text.split("\n\n"):
         op.execute(sa.text(statement.replace(":", "\\:")))
+
+
+def drop_count_triggers(counts: str) -> None:
+    """What keeps the table ``counts``."""
+    if op.get_bind().dialect.name == "sqlite":
+        for event in ("insert", "delete", "update"):
+            op.execute(f"DROP TRIGGER IF EXISTS {counts}_{event}")
+    else:
+        op.execute(f"DROP FUNCTION IF EXISTS {counts}_keep() CASCADE")
+
+
+def drop_search(table: str) -> None:
+    """SQLite's full text of a table, with what keeps it."""
+    for event in ("insert", "delete", "update"):
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_search_{event}")
+    op.execute(f"DROP TABLE IF EXISTS {table}_search")
+    op.execute(f"DROP VIEW IF EXISTS {table}_search_rows")

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect, text
+from sqlalchemy import column, insert, inspect, select, table, text
 
 from webapp.cli.database import LISTINGS
 from webapp.config import ROOT
 from webapp.db import get_session, init_db
 from webapp.extensions import Base, sqla
-from webapp.listing.maintenance import make_indexes
+from webapp.listing.maintenance import find_faults, make_indexes
+from webapp.listing.page import count_rows
+from webapp.listing.search import split_words
 from webapp.operations.health import migration_heads
-from webapp.users.models import User
+from webapp.users.keys import count_wrong_keys
+from webapp.users.models import User, derive_keys
+from webapp.users.queries import LISTING, count_users, select_users
 
 # Alembic cannot compare those of expressions: SQLite does not read them back, Postgres spells them anew.
 EXPRESSION_INDEXES = {
@@ -149,3 +155,73 @@ def test_all_that_start_at_once_succeed(empty_app: Flask, empty_url: str) -> Non
     ] * 3, outcomes
     with empty_app.app_context():
         assert list_tables() == {*Base.metadata.tables, "alembic_version"}
+
+
+NAMES = ("Zoé Müller", "李小龙", "O’Brien-Łoś", "", "Ａnn ﬁsh", "Ὀδυσσεύς", "a" * 200)
+
+
+@pytest.mark.parametrize("revision", ["0001", "0003", "0008"])
+def test_a_database_of_an_earlier_release_is_upgraded(empty_app: Flask, revision: str) -> None:
+    """With its users: all are found, counted and sorted afterwards, as `doctor` would say."""
+    with empty_app.app_context():
+        upgrade(revision=revision)
+        rows = [_row_of_then(revision, number) for number in range(1, 121)]
+        users = table("users", *(column(name) for name in rows[0]))
+        with sqla.engine.begin() as connection:
+            connection.execute(insert(users), rows)
+        init_db()
+        for listing in LISTINGS:
+            assert list(find_faults(get_session(), listing)) == []
+        assert count_wrong_keys() == 0
+        for word, found in (("muller", 17), ("李小", 18), ("ann", 17), ("person", 120)):
+            selection = select_users(words=split_words(word))
+            assert count_rows(get_session(), LISTING, selection).value == found, word
+        assert count_users() == 120
+        assert get_session().scalars(select(User.must_change_password).distinct()).all() == [False]
+
+
+def _row_of_then(revision: str, number: int) -> dict[str, object]:
+    """A user in the columns of the first release; its search column had one space before each word."""
+    name, email = NAMES[number % len(NAMES)], f"person{number}@example.org"
+    keys = derive_keys(full_name=name, email=email)
+    created = datetime(2021, 1, 1, tzinfo=UTC) + timedelta(days=number)
+    return {
+        "id": number,
+        "email": email,
+        "full_name": name,
+        **keys,
+        "search_text": keys["search_text"].replace("  ", " " if revision == "0001" else "  "),
+        "hashed_password": None,
+        "role": ("member", "auditor", "support", "administrator")[number % 4],
+        "is_active": number % 3 > 0,
+        "session_epoch": 0,
+        "created_at": created.replace(tzinfo=None) if sqla.engine.dialect.name == "sqlite" else created,
+        "updated_at": created.replace(tzinfo=None) if sqla.engine.dialect.name == "sqlite" else created,
+        "version": 1,
+    }
+
+
+def test_migrations_import_nothing_that_may_change() -> None:
+    """What a migration did is history: the application's code of today may do something else."""
+    found = {
+        f"{path.name}: {name}"
+        for path in (ROOT / "migrations" / "versions").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _imported(node)
+        if name.partition(".")[0] == "webapp"
+    }
+    assert found == set()
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_every_frozen_statement_is_run_by_a_migration() -> None:
+    texts = [path.read_text() for path in (ROOT / "migrations" / "versions").glob("*.py")]
+    names = {path.name.partition(".")[0] for path in (ROOT / "migrations" / "sql").iterdir()}
+    for name in names:
+        number, _, what = name.partition("_")
+        assert any(f'"{name}"' in text or f'"{number}_{{table}}_search"' in text for text in texts), what

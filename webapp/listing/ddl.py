@@ -1,8 +1,7 @@
 """What a fast list needs in the database besides its indexes: triggers, and SQLite's full-text table.
 
-Migrations run these statements, and `flask reindex` runs them again. A migration must make the same for
-ever, so what is here changes only together with a new migration that drops and makes it anew;
-``tests/db/test_migrations.py`` compares what both make.
+`flask reindex` runs these statements. Migrations have frozen ones of their own (`migrations/sql`), so what is
+here changes only together with a new migration; ``tests/db/test_migrations.py`` compares what both make.
 
 Names follow the table: ``users_search``, ``users_totals``, ``users_places``, ``users_spans`` and triggers
 that begin so.

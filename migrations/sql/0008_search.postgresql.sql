@@ -1,0 +1,5 @@
+CREATE INDEX ix_tokens_search ON tokens USING gin (
+    search_text gin_trgm_ops,
+    (ARRAY[segment::text]),
+    (ARRAY['<' || chr(-1714 + date_part('year', least(timestamp '2200-12-31', greatest(timestamp '1970-01-01', created_at AT TIME ZONE 'UTC')))::integer) || '>', '~' || chr(-1714 + date_part('year', least(timestamp '2200-12-31', greatest(timestamp '1970-01-01', created_at AT TIME ZONE 'UTC')))::integer) || chr(96 + date_part('month', least(timestamp '2200-12-31', greatest(timestamp '1970-01-01', created_at AT TIME ZONE 'UTC')))::integer)])
+);
