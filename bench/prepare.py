@@ -248,12 +248,10 @@ def prepare(store: Store, size: Size) -> Prepared:
 
 def _fingerprint() -> str:
     """Of what decides which tables there are and who is in them."""
-    files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
-    files += [
-        ROOT / "webapp" / name
-        for name in ("cli/names.py", "listing/ddl.py", "listing/periods.py", "listing/stretches.py")
-    ]
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
+    files = [file for kind in ("versions/*.py", "sql/*.sql") for file in (ROOT / "migrations").glob(kind)]
+    files += [ROOT / "webapp" / "cli" / name for name in ("demo_people.py", "demo_names.toml")]
+    files += [ROOT / "webapp" / "listing" / name for name in ("ddl.py", "periods.py", "stretches.py")]
+    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:10]
 
 
 def _fill(environment: dict[str, str], users: int) -> float:

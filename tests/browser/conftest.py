@@ -20,7 +20,7 @@ from tests.conftest import make_settings, user_maker
 from tests.serving import serve
 from webapp import create_app
 from webapp.access.actor import Actor
-from webapp.cli.crowd import Crowd
+from webapp.cli.demo_data import DemoData
 from webapp.db import init_db
 from webapp.extensions import sqla
 from webapp.users.models import User
@@ -41,7 +41,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, hashed_password: str) -> Iter
     app = create_app(settings)
     with app.app_context():
         init_db()
-        for rows in Crowd(PEOPLE, seed=1, until=UNTIL).rows():
+        for rows in DemoData(PEOPLE, seed=1, until=UNTIL).rows():
             load_users(rows, actor=Actor.command_line())
     with serve({"DATABASE_URL": database_url, "SECRET_KEY": settings.secret_key}) as server:
         yield Desk(server.url, app, user_maker(app, hashed_password))

@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
-from webapp.cli.crowd import Crowd, Row
+from webapp.cli.demo_data import DemoData, Row
 from webapp.cli.errors import say_errors
 from webapp.db import init_db
 from webapp.history import queries as history
@@ -45,14 +45,14 @@ def init_database() -> None:
 @say_errors
 def seed(count: int, seed_number: int) -> None:
     """Add made-up users with names of many languages."""
-    crowd = Crowd(count, seed=seed_number, start=find_highest_id())
+    data = DemoData(count, seed=seed_number, start=find_highest_id())
     if count < max(FEWEST_IN_BULK, count_users()):
-        _load(crowd.rows(), count)
+        _load(data.rows(), count)
         return
     click.echo("Until the indexes are made at the end, lists are slow and searches are off.")
     drop_indexes(LISTING)
     try:
-        _load(crowd.rows_in_parallel(), count)
+        _load(data.rows_in_parallel(), count)
     finally:  # also for what was added before an interruption
         try:
             make_indexes(LISTING, tell_index)
@@ -105,7 +105,7 @@ def demo(address: str) -> None:
             actor=Actor.command_line(),
         )
     if count_users() == 1:
-        for rows in Crowd(DEMO_USERS, seed=DEMO_SEED).rows():
+        for rows in DemoData(DEMO_USERS, seed=DEMO_SEED).rows():
             load_users(rows, actor=Actor.command_line())
     how = f"the password {password} (shown only now)" if password else "the password shown at the first run"
     lost = "" if password else " (lost? make password)"

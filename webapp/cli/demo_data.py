@@ -1,4 +1,4 @@
-"""Made-up people as rows of the users table, on one processor or on two."""
+"""Demo users as rows of the users table, generated on one processor or on two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from multiprocessing import get_context
 
-from webapp.cli.names import Person, generate_people
+from webapp.cli.demo_people import Person, generate_people
 from webapp.db.bulk import Value, stored_time
 from webapp.extensions import utc_now
 from webapp.users.models import derive_keys
@@ -30,12 +30,12 @@ def _this_hour() -> datetime:
 
 
 def _one_hash() -> str:
-    """Of a secret that nobody keeps: these accounts count as having a password, and none opens."""
+    """Return one of a secret that is not kept: these accounts have a password that opens none of them."""
     return hash_password(secrets.token_urlsafe())
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class DemoData:
     """``count`` people numbered from ``start``; the same for the same arguments."""
 
     count: int
@@ -82,6 +82,6 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _make_rows(crowd: Crowd, start: int, size: int) -> list[Row]:
-    part = replace(crowd, count=min(size, crowd.count - start), start=crowd.start + start)
+def _make_rows(data: DemoData, start: int, size: int) -> list[Row]:
+    part = replace(data, count=min(size, data.count - start), start=data.start + start)
     return [row for rows in part.rows() for row in rows]

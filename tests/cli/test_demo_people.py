@@ -1,4 +1,4 @@
-"""Invented people: always the same, cut anywhere, all of them valid and nobody's address."""
+"""Generated people: always the same, cut anywhere, all of them valid and nobody's address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webapp.access.permissions import Role
-from webapp.cli.names import Person, generate_people
+from webapp.cli.demo_people import Person, generate_people
 from webapp.users.rules import clean_email, clean_full_name, email_key
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
@@ -55,17 +55,17 @@ def test_their_times_are_possible() -> None:
 
 
 def test_they_are_of_many_kinds() -> None:
-    crowd = people(5000)
-    roles = Counter(person.role for person in crowd)
+    everyone = people(5000)
+    roles = Counter(person.role for person in everyone)
     assert roles["member"] > 4000
     assert set(roles) == set(Role)
     for share in (
-        sum(person.is_active for person in crowd),
-        sum(person.has_password for person in crowd),
-        sum(person.last_sign_in_at is not None for person in crowd),
+        sum(person.is_active for person in everyone),
+        sum(person.has_password for person in everyone),
+        sum(person.last_sign_in_at is not None for person in everyone),
     ):
         assert 1000 < share < 5000
-    assert sum(not person.full_name.isascii() for person in crowd) > 1000
+    assert sum(not person.full_name.isascii() for person in everyone) > 1000
 
 
 def test_nobody_is_asked_for_and_nobody_comes() -> None:
