@@ -48,6 +48,7 @@ class Line(NamedTuple):
     actor_id: int | None
     actor_name: str
     actor_role: str
+    actor_is_deleted: bool  # in the trash, or for good
     door: str
     address: str
     request_id: str
@@ -78,6 +79,7 @@ def _line(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: b
         actor_id=story.actor_id,
         actor_name=story.actor_name,
         actor_role=gettext(ROLE_LABELS[Role(role)]) if role else "",
+        actor_is_deleted=is_by_deleted(story, roles),
         door=_door(story),
         address=story.address,
         request_id=story.request_id,
@@ -106,9 +108,16 @@ def is_undoable(story: Story) -> bool:
     )
 
 
-def find_undoable_people(stories: Iterable[Story]) -> set[int]:
-    """Those about whom something might be undone, so that their roles are asked for."""
-    return {story.subject_id for story in stories if story.subject_id is not None and is_undoable(story)}
+def find_told_people(stories: Iterable[Story]) -> set[int]:
+    """Whose roles are asked for: of those about whom something might be undone, and of those who did it."""
+    stories = list(stories)
+    undoable = {it.subject_id for it in stories if it.subject_id is not None and is_undoable(it)}
+    return undoable | {it.actor_id for it in stories if it.actor_id is not None}
+
+
+def is_by_deleted(story: Story, roles: Mapping[int, Role]) -> bool:
+    """Whether who did it is deleted by now. ``roles``: see make_lines()."""
+    return story.actor_id is not None and story.actor_id not in roles
 
 
 def _undo_permission(story: Story) -> Permission:

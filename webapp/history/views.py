@@ -13,7 +13,7 @@ from webapp.db import get_session
 from webapp.history import queries, services
 from webapp.history.forms import HistoryFilterForm, page_request
 from webapp.history.rules import Kind
-from webapp.history.timeline import find_undoable_people, make_lines
+from webapp.history.timeline import find_told_people, make_lines
 from webapp.listing.page import paginate
 
 blueprint = Blueprint("history", __name__, url_prefix="/history")
@@ -40,7 +40,7 @@ def list_history() -> Response:
 
 def _read_roles(stories: Sequence[queries.Story]) -> Mapping[int, Role]:
     read: RoleReader = current_app.extensions["roles"]
-    return read(find_undoable_people(stories))
+    return read(find_told_people(stories))
 
 
 def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> Response:
@@ -50,9 +50,10 @@ def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> R
 
 def render_timeline(user_id: int, role: Role, stories: Sequence[queries.Story]) -> str:
     """The latest of what was done to somebody; of one more than are shown it is known that there are more."""
+    shown = stories[:SHOWN_OF_A_PERSON]
     return render_template(
         "history/panel.html",
-        lines=make_lines(stories[:SHOWN_OF_A_PERSON], current_actor(), {user_id: role}),
+        lines=make_lines(shown, current_actor(), {**_read_roles(shown), user_id: role}),
         all_url=url_for("history.list_history", user=user_id) if len(stories) > SHOWN_OF_A_PERSON else None,
     )
 

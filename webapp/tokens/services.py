@@ -99,4 +99,4 @@ def mark_used(token_id: int, *, address: str, now: datetime) -> None:
 
 def _record(kind: Kind, token: Token, owner: User, actor: Actor) -> None:
     facts = {"token": f"{token.name} (…{token.hint})", "scopes": token.scopes.split()}
-    record(kind, actor=actor, subject=about(owner), facts=facts, words=token.name)
+    record(kind, actor=actor, subject=about(owner), facts=facts)
