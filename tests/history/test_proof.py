@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
-from tests.conftest import MakeUser
-from tests.history.ways import DESK, assert_intact, read_rows, read_stories, write
+from tests.conftest import MakeUser, empty_tables
+from tests.history.ways import DESK, age, assert_intact, let_names_go, read_rows, read_stories, write
 from tests.racing import race
+from webapp.access.actor import Actor, Door
+from webapp.access.permissions import Role
 from webapp.db import atomic, get_session
-from webapp.errors import NotFound
+from webapp.errors import DomainError, NotFound
+from webapp.extensions import utc_now
 from webapp.history.models import ENTRIES, LANES
 from webapp.history.proof import CHAINED, Fault, describe_end, find_faults
-from webapp.history.rules import START, Kind
-from webapp.history.services import Subject, record
-from webapp.users import services
+from webapp.history.rules import START, Kind, segment_of
+from webapp.history.services import Subject, forget_names, record
+from webapp.listing.search import searchable
+from webapp.notes import services as notes
+from webapp.users import services, trash
+from webapp.users.models import User
 from webapp.users.queries import find_existing, get_user
 
 LANE = 1  # with one writer all entries lie in the first
@@ -170,6 +180,257 @@ def test_more_than_one_batch_is_followed(app: Flask) -> None:
     assert faults(app) == []
     run(app, update(ENTRIES).where(entry(2_050)).values(kind="deleted"))
     assert faults(app) == [(LANE, 2_050, "was changed")]
+
+
+# What was erased, and what was hidden
+
+ERASED = "was erased, and no deletion explains it"
+HIDDEN = "was hidden from filters or searches"
+UNMADE = "tells of a deletion that was not made"
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"details": None}, ERASED),
+        ({"origin": None}, ERASED),
+        ({"details": None, "origin": None, "search_text": ""}, ERASED),
+        ({"details": ""}, "was changed"),
+        ({"origin": ""}, "was changed"),
+        ({"segment": segment_of(Kind.SIGNED_IN, Door.PAGE)}, HIDDEN),
+        ({"segment": segment_of(Kind.EDITED, Door.API)}, HIDDEN),
+        ({"segment": ""}, HIDDEN),
+        ({"search_text": ""}, HIDDEN),
+        ({"search_text": searchable("Person 0", "Someone Else")}, HIDDEN),
+        ({"search_text": searchable("Person 0", "Desk Person", "more")}, HIDDEN),
+    ],
+)
+def test_what_was_erased_or_hidden_past_the_application_is_named(
+    app: Flask, values: dict[str, object], what: str
+) -> None:
+    write(app, 3)
+    run(app, update(ENTRIES).where(entry(2)).values(values))
+    assert faults(app) == [(LANE, 2, what)]
+
+
+@pytest.mark.parametrize("column", ["details", "origin"])
+def test_texts_that_changed_places_are_named(app: Flask, column: str) -> None:
+    write(app, 1)
+    write(app, 1, replace(DESK, address="203.0.113.5"))
+    first, second = (getattr(row, column) for row in read_rows(app))
+    run(
+        app,
+        update(ENTRIES).where(entry(1)).values({column: second}),
+        update(ENTRIES).where(entry(2)).values({column: first}),
+    )
+    assert faults(app)[0] == (LANE, 1, "was changed")
+
+
+@pytest.fixture
+def deleted(app: Flask, make_user: MakeUser) -> int:
+    """The id of a member of the staff who did something, and was deleted for good: entries 1 to 4."""
+    gone, user = make_user(full_name="Ann Quixote", role=Role.SUPPORT), make_user()
+    own = Actor(user_id=gone.id, name="Ann Quixote", role=Role.SUPPORT)
+    with app.app_context():
+        services.deactivate_user(get_user(user.id), actor=own)
+        services.sign_out_everywhere(get_user(gone.id), actor=own)
+        trash.erase_user(get_user(gone.id), actor=DESK)
+    assert faults(app) == []
+    return gone.id
+
+
+def test_who_acted_as_staff_is_not_erased_before_the_time(app: Flask, deleted: int) -> None:
+    run(app, update(ENTRIES).where(entry(1)).values(origin=None, search_text=searchable("Person 2")))
+    assert faults(app) == [(LANE, 1, ERASED)]
+
+
+def test_a_sweep_explains_what_is_older_alone(app: Flask, deleted: int, make_user: MakeUser) -> None:
+    age(app, days=390)
+    user = make_user()
+    own = Actor(user_id=deleted, name="Ann Quixote", role=Role.SUPPORT)  # as one whose request was under way
+    with app.app_context():
+        services.deactivate_user(get_user(user.id), actor=own)
+    let_names_go(app)
+    age(app, days=1)
+    assert faults(app) == []
+    rows = read_rows(app)
+    assert [row.origin is None for row in rows] == [True, True, False, False, True, False]
+    late = replace(DESK, user_id=deleted)
+    write(app, 1, late)
+    run(app, update(ENTRIES).where(entry(7)).values(origin=None, search_text=searchable("Person 0")))
+    assert faults(app) == [(LANE, 7, ERASED)]
+
+
+@pytest.mark.parametrize("number", [4, 3])
+def test_a_deletion_s_own_entry_is_never_erased_nor_taken_away(app: Flask, deleted: int, number: int) -> None:
+    run(app, update(ENTRIES).where(entry(4)).values(details=None, search_text=searchable("Desk Person")))
+    first = {fault[1] for fault in faults(app)}
+    assert first <= {2, 4}
+    assert first
+    run(app, delete(ENTRIES).where(entry(4)), update(LANES).where(LANES.c.lane == LANE).values(number=3))
+    assert faults(app)
+
+
+def test_without_its_deletion_what_is_erased_is_named(app: Flask, deleted: int) -> None:
+    """The lane cut off before the deletion, with an end that fits: the person was never deleted then."""
+    last = read_rows(app)[2]
+    run(
+        app,
+        delete(ENTRIES).where(entry(4)),
+        update(LANES).where(LANES.c.lane == LANE).values(number=3, hash=last.hash),
+    )
+    assert faults(app) == [(LANE, 2, ERASED)]
+
+
+def forge(app: Flask, **facts: object) -> None:
+    """A deletion that was never made, written as one, chained and all: as who owns the database can."""
+    kind = facts.pop("kind", Kind.PURGED)
+    actor, subject_id = facts.pop("actor", DESK), facts.pop("subject_id")
+    assert isinstance(kind, Kind)
+    assert isinstance(actor, Actor)
+    assert subject_id is None or isinstance(subject_id, int)
+    with app.app_context():
+        record(kind, actor=actor, subject=Subject(subject_id, ""), facts=facts)
+
+
+@pytest.mark.parametrize("place", ["users", "trash"])
+def test_a_deletion_of_one_who_is_still_there_is_named(app: Flask, make_user: MakeUser, place: str) -> None:
+    user = make_user()
+    with app.app_context():
+        services.deactivate_user(get_user(user.id), actor=DESK)
+        if place == "trash":
+            trash.delete_user(get_user(user.id), version=2, actor=DESK)
+    number = len(read_rows(app)) + 1
+    forge(app, subject_id=user.id)
+    assert faults(app) == [(LANE, number, UNMADE)]
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR, Role.SUPPORT])
+def test_a_deletion_by_one_who_may_not_is_named(app: Flask, role: Role) -> None:
+    forge(app, subject_id=999, actor=replace(DESK, role=role))
+    assert faults(app) == [(LANE, 1, UNMADE)]
+
+
+@pytest.mark.parametrize("subject_id", [999, None])
+def test_a_deletion_that_lets_names_go_too_early_is_named(app: Flask, subject_id: int | None) -> None:
+    early = (utc_now() - timedelta(days=29)).isoformat()
+    forge(app, subject_id=subject_id, named_since=early)
+    assert faults(app) == [(LANE, 1, UNMADE)]
+
+
+def test_what_an_earlier_version_erased_is_explained_by_its_deletion(app: Flask, make_user: MakeUser) -> None:
+    """It erased the names of staff at once, and all of a note stayed to be found by."""
+    gone, user = make_user(full_name="Ann Quixote", role=Role.SUPPORT), make_user()
+    own = Actor(user_id=gone.id, name="Ann Quixote", role=Role.SUPPORT)
+    with app.app_context():
+        note = notes.add_note(get_user(user.id), text="First.", actor=own)
+        notes.edit_note(note, text="Second.", version=1, actor=own)
+        session = get_session()
+        session.execute(delete(User).where(User.id == gone.id))
+        session.commit()
+    forge(app, subject_id=gone.id)
+    name = user.full_name
+    run(
+        app,
+        update(ENTRIES).where(entry(1)).values(origin=None, search_text=searchable(name, "First.")),
+        update(ENTRIES).where(entry(2)).values(origin=None, search_text=searchable(name, "First. Second.")),
+    )
+    assert faults(app) == []
+
+
+STEPS = ("edit", "note", "as colleague", "promote", "delete", "restore", "purge", "erase", "sweep", "age")
+EXAMPLES = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def live(app: Flask, make_user: MakeUser, steps: list[tuple[str, int]]) -> None:
+    """Three people of whom things are told, who act, are deleted and come back, as the steps say."""
+    ids = [make_user(role=role).id for role in (Role.MEMBER, Role.SUPPORT, Role.ADMINISTRATOR)]
+    make_user(role=Role.ADMINISTRATOR)
+    for step, which in steps:
+        if step == "age":
+            age(app, days=150)
+            continue
+        with app.app_context(), suppress(DomainError):
+            act(step, ids[which], ids[(which + 1) % 3])
+
+
+def act(step: str, user_id: int, other_id: int) -> None:
+    if step == "sweep":
+        forget_names(actor=DESK)
+    elif step == "purge":
+        trash.purge_user(user_id, actor=DESK)
+    elif step == "restore":
+        trash.restore_user(user_id, actor=DESK)
+    else:
+        user = get_user(user_id)
+        own = Actor(user_id=user.id, name=user.display_name, role=user.role, address="203.0.113.7")
+        if step == "edit":
+            services.update_user(user, version=user.version, full_name=f"Name {user.version}", actor=DESK)
+        elif step == "note":
+            note = notes.add_note(get_user(other_id), text=f"On {other_id}", actor=own)
+            notes.edit_note(note, text="Otherwise", version=1, actor=own)
+        elif step == "as colleague":
+            services.sign_out_everywhere(user, actor=own)
+            services.deactivate_user(get_user(other_id), actor=own)
+        elif step == "promote":
+            services.update_user(user, version=user.version, role="administrator", actor=DESK)
+        elif step == "delete":
+            trash.delete_user(user, version=user.version, actor=DESK)
+        else:
+            trash.erase_user(user, actor=DESK)
+
+
+TAMPERED = [it.name for it in ENTRIES.c if it.name != "id"]  # of which nothing is told: it only finds the row
+OTHERS: dict[str, Sequence[object]] = {
+    "kind": ["edited", "purged", "refused", ""],
+    "door": ["page", "command", ""],
+    "actor_role": ["member", "support", "administrator", None],
+    "segment": ["#pp", "#bp", "#mc", ""],
+    "search_text": ["", "  desk  person", "  x"],
+    "request_id": ["", "other"],
+    "at": [datetime(2020, 1, 1, tzinfo=UTC)],
+    **dict.fromkeys(("subject_id", "actor_id", "version", "undoes_id"), (None, 1, 2, 77, 500)),
+    **dict.fromkeys(("details", "origin"), (None, "", "{}", '{"name":"x","address":"","changes":{}}')),
+    **dict.fromkeys(("details_digest", "origin_digest", "hash"), (START, "")),
+    "lane": [2, 99],
+    "number": [0, 500],
+}
+
+
+def test_every_column_is_tampered_with_here() -> None:
+    assert set(TAMPERED) == set(OTHERS)
+
+
+@EXAMPLES
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 2)), min_size=3, max_size=14),
+    tampering=st.lists(
+        st.tuples(st.integers(0, 99), st.sampled_from(TAMPERED), st.integers(0, 9)), min_size=1, max_size=8
+    ),
+)
+def test_whatever_is_done_nothing_is_wrong_and_whatever_is_tampered_with_something_is(
+    app: Flask,
+    make_user: MakeUser,
+    steps: list[tuple[str, int]],
+    tampering: list[tuple[int, str, int]],
+) -> None:
+    empty_tables(app)
+    live(app, make_user, [("edit", 0), *steps])
+    assert faults(app) == []
+    rows = read_rows(app)
+    for which, column, value in tampering:
+        row = rows[which % len(rows)]
+        old, others = getattr(row, column), OTHERS[column]
+        new = others[value % len(others)]
+        if new == old:
+            continue
+        changed = update(ENTRIES).where(ENTRIES.c.id == row.id)
+        run(app, changed.values({column: new}))
+        assert faults(app), (row, column, new)
+        run(app, changed.values({column: old}))
+    assert faults(app) == []
 
 
 # Many writers
