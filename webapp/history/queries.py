@@ -145,6 +145,18 @@ def list_stories(subject_id: int, *, most: int) -> list[Story]:
     return [tell(row) for row in get_session().execute(statement)]
 
 
+def list_latest(kind: Kind, *, most: int) -> list[Story]:
+    """The latest entries of that kind, the newest first."""
+    segments = [segment_of(kind, door) for door in Door]
+    statement = (
+        select(*LISTING.columns)
+        .where(_entries.segment.in_(segments))
+        .order_by(_entries.at.desc(), _entries.id.desc())
+        .limit(most)
+    )
+    return [tell(row) for row in get_session().execute(statement)]
+
+
 def find_own(subject_id: int, actor: Actor) -> int | None:
     """The id of the last entry that this request of the actor wrote about somebody."""
     statement = select(_entries.id).where(

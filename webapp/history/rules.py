@@ -23,6 +23,8 @@ LONGEST_REQUEST_ID = 64
 # A fact of a deletion for good: what those who are deleted did as staff since then still names them, and what
 # they did before does no more.
 NAMED_SINCE = "named_since"
+# A fact of a refusal: how many like it were counted, and are not told of, since the last that is.
+LEFT_OUT = "left_out"
 
 
 class Kind(StrEnum):
@@ -120,6 +122,16 @@ def read_named_since(details: str | None) -> datetime | None:
     except (ValueError, TypeError, KeyError):
         return None
     return moment if moment.tzinfo else None
+
+
+def count_left_out(number: int) -> int | None:
+    """Of refusals that may come in floods the 1st, the 10th, the 100th and so on are told: how many lie
+    between this one and the one that was told before it; None where this is none that is told.
+    """
+    power = 10 ** (len(str(number)) - 1)
+    if number != power:
+        return None
+    return max(number - number // 10 - 1, 0)
 
 
 def search_text_of(details: Mapping[str, Any], origin: Mapping[str, Any]) -> str:

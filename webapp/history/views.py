@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request, url_for
 
 from webapp.access.guards import requires
-from webapp.access.identity import current_actor, known_identity, page_actor
+from webapp.access.identity import current_actor, known_identity
 from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
-from webapp.history import queries, services
+from webapp.history import queries
+from webapp.history.flood import refuse
 from webapp.history.forms import HistoryFilterForm, page_request
-from webapp.history.rules import Kind
 from webapp.history.timeline import find_told_people, make_lines
 from webapp.listing.page import paginate
 
@@ -59,10 +59,8 @@ def render_timeline(user_id: int, role: Role, stories: Sequence[queries.Story]) 
 
 
 def record_refusals(response: Response) -> Response:
-    """What somebody signed in was not allowed to do stands in the history as well."""
+    """What people signed in were not allowed to do stands in the history as well."""
     identity = known_identity()
     if response.status_code == 403 and identity is not None and request.url_rule is not None:  # noqa: PLR2004
-        actor = page_actor(user_id=identity.id, name=identity.display_name, role=identity.role)
-        rule = f"{request.method} {request.url_rule}"
-        services.record(Kind.REFUSED, actor=actor, facts={"rule": rule})
+        refuse("permission", identity.actor)
     return response
