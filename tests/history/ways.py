@@ -59,22 +59,27 @@ def write(app: Flask, number: int, actor: Actor = DESK) -> None:
 def age(app: Flask, *, days: int) -> None:
     """Make all that was written so much older, as if it had been written then: chains and deletions too."""
     with app.app_context():
-        session = get_session()
-        ends: dict[int, str] = {}
-        by_lane = select(ENTRIES).order_by(ENTRIES.c.lane, ENTRIES.c.number)
-        for row in session.execute(by_lane).all():
-            facts = {name: getattr(row, name) for name in CHAINED}
-            values: dict[str, Any] = {"at": row.at - timedelta(days=days)}
-            if row.details and NAMED_SINCE in (told := json.loads(row.details)):
-                since = datetime.fromisoformat(told[NAMED_SINCE]) - timedelta(days=days)
-                values["details"] = canonical({**told, NAMED_SINCE: since.isoformat()})
-                values["details_digest"] = digest(values["details"])
-            facts |= {name: value for name, value in values.items() if name in facts}
-            values["hash"] = ends[row.lane] = link(ends.get(row.lane, START), facts)
-            session.execute(update(ENTRIES).where(ENTRIES.c.id == row.id).values(**values))
-        for lane, end in ends.items():
-            session.execute(update(LANES).where(LANES.c.lane == lane).values(hash=end))
-        session.commit()
+        shift(days=days)
+
+
+def shift(*, days: int) -> None:
+    """The same, in an application context."""
+    session = get_session()
+    ends: dict[int, str] = {}
+    by_lane = select(ENTRIES).order_by(ENTRIES.c.lane, ENTRIES.c.number)
+    for row in session.execute(by_lane).all():
+        facts = {name: getattr(row, name) for name in CHAINED}
+        values: dict[str, Any] = {"at": row.at - timedelta(days=days)}
+        if row.details and NAMED_SINCE in (told := json.loads(row.details)):
+            since = datetime.fromisoformat(told[NAMED_SINCE]) - timedelta(days=days)
+            values["details"] = canonical({**told, NAMED_SINCE: since.isoformat()})
+            values["details_digest"] = digest(values["details"])
+        facts |= {name: value for name, value in values.items() if name in facts}
+        values["hash"] = ends[row.lane] = link(ends.get(row.lane, START), facts)
+        session.execute(update(ENTRIES).where(ENTRIES.c.id == row.id).values(**values))
+    for lane, end in ends.items():
+        session.execute(update(LANES).where(LANES.c.lane == lane).values(hash=end))
+    session.commit()
 
 
 def let_names_go(app: Flask) -> None:
