@@ -13,11 +13,12 @@ from chaos.editors import Edit, Outcome
 from webapp.db import get_session
 from webapp.db.session import lift_time_limit
 from webapp.history.models import ENTRIES
-from webapp.history.queries import Story, find_faults, list_stories_since
+from webapp.history.proof import find_faults
+from webapp.history.queries import Story, list_stories_since
 from webapp.history.rules import Kind
 from webapp.listing.maintenance import find_miscounts
 from webapp.users.models import User, derive_keys
-from webapp.users.queries import LISTING, get_user
+from webapp.users.queries import LISTING, find_existing, get_user
 
 
 @dataclass
@@ -118,7 +119,7 @@ def _check_database(told: Told) -> Iterator[str]:
     edited = select(func.count()).select_from(ENTRIES).where(ENTRIES.c.kind == Kind.EDITED.value)
     if (number := session.scalar(edited)) != len(told.saved):
         yield f"the history has {number} edits, and {len(told.saved)} were made"
-    for fault in find_faults():
+    for fault in find_faults(find_existing):
         yield f"the history, lane {fault.lane}: entry {fault.number} {fault.what}"
     yield from find_miscounts(session, LISTING)
 

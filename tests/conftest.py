@@ -125,6 +125,7 @@ def app(database: str, _apps: dict[str, Flask], request: pytest.FixtureRequest) 
 
 def empty_tables(app: Flask, *, restarts: bool = True) -> None:
     """As after init-db: the history's lanes are there, and at their start. ``restarts``: so are the ids."""
+    app.extensions["refusals"].clear()
     with app.app_context(), sqla.engine.begin() as connection:
         driver: Any = connection.connection.driver_connection
         statements = emptying(connection.dialect.name if restarts else "")

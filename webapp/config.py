@@ -24,6 +24,7 @@ INSTANCE = ROOT / "instance"
 SHORTEST_SECRET = 32
 LONGEST_INTEGER = 12
 LARGEST_PORT = 65_535
+MIN_STAFF_DAYS, MAX_STAFF_DAYS = 30, 3650
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 # As a browser writes it (RFC 6454, 6.2): in small letters, another alphabet as xn--…, an IPv6 address in
@@ -59,6 +60,7 @@ class Settings:
     graceful_timeout_seconds: int = 30
     api_rate_per_minute: int = 600
     api_cors_origins: tuple[str, ...] = ()
+    history_staff_days: int = 400
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -95,6 +97,7 @@ class Settings:
             graceful_timeout_seconds=read.integer("GRACEFUL_TIMEOUT_SECONDS", 30, 1, 600),
             api_rate_per_minute=read.integer("API_RATE_PER_MINUTE", 600, 0, 1_000_000),
             api_cors_origins=read.origins(),
+            history_staff_days=read.integer("HISTORY_STAFF_DAYS", 400, MIN_STAFF_DAYS, MAX_STAFF_DAYS),
         )
 
     @property

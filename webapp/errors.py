@@ -65,12 +65,13 @@ class SignInEnded(DomainError):
 
 
 class Throttled(DomainError):
-    """Too many attempts; ``retry_after`` is in seconds."""
+    """Too many attempts; ``retry_after`` is in seconds, ``refused`` how many were by now, with this one."""
 
-    def __init__(self, message: str, *, retry_after: int, **params: object) -> None:
+    def __init__(self, message: str, *, retry_after: int, refused: int = 1, **params: object) -> None:
         super().__init__(message)
         self.params = params
         self.retry_after = retry_after
+        self.refused = refused
 
 
 class Busy(DomainError):

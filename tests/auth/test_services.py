@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from werkzeug.security import generate_password_hash
 
 from tests.conftest import PASSWORD, MakeUser, read_tables, read_user, user_maker
+from tests.history.ways import assert_intact, read_stories, read_texts
 from tests.racing import count_kinds, race
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
@@ -23,6 +25,7 @@ from webapp.config import Settings
 from webapp.db import get_session
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
 from webapp.extensions import utc_now
+from webapp.history.rules import Kind
 from webapp.users import services as users
 from webapp.users import trash
 from webapp.users.models import User
@@ -31,6 +34,7 @@ from webapp.users.queries import get_user
 
 NEW_PASSWORD = "harbour candle meadow"
 ANN = "ann@example.org"
+ADDRESS = "192.0.2.1"
 STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
 
 
@@ -410,3 +414,53 @@ def test_many_who_make_a_link_at_once_leave_one(file_app: Flask, hashed_password
     outcomes = race(file_app, *[lambda: make_link(user, Actor.command_line())] * 8)
     assert count_kinds(outcomes) == {str: 8}
     assert len(read_tables(file_app)["password_links"]) == 1
+
+
+# What the history tells of what was refused
+
+
+def test_of_a_flood_of_sign_ins_a_few_that_were_refused_are_told(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        for _ in range(MOST_PER_PAIR):
+            with pytest.raises(Invalid):
+                sign_in(password="a wrong password")
+        for _ in range(12):
+            with pytest.raises(Throttled):
+                sign_in()
+    stories = read_stories(app)[MOST_PER_PAIR:]
+    assert [(it.kind, it.subject_id) for it in stories] == [(Kind.SIGN_IN_FAILED, user.id)] * 2
+    assert [it.facts for it in stories] == [
+        {"reason": "throttled"},
+        {"reason": "throttled", "left_out": 8},
+    ]
+    assert_intact(app)
+
+
+def test_a_stranger_who_is_throttled_is_told_without_what_was_typed(app: Flask) -> None:
+    with app.app_context():
+        for _ in range(MOST_PER_PAIR + 1):
+            with pytest.raises((Invalid, Throttled)):
+                sign_in("my-secret-word")
+    story = read_stories(app)[-1]
+    assert (story.subject_id, story.facts) == (None, {"reason": "throttled"})
+    assert "my-secret-word" not in read_texts(app)
+
+
+def test_a_wrong_current_password_is_told_with_who_gave_it(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    own = replace(own_actor(user), address=ADDRESS)
+    with app.app_context():
+        person = get_user(user.id)
+        services.require_current_password(person, password=PASSWORD, address=ADDRESS, actor=own)
+        for _ in range(MOST_PER_PAIR + 1):
+            with pytest.raises((Invalid, Throttled)):
+                services.change_password(
+                    person, current="not it", new=NEW_PASSWORD, address=ADDRESS, user_agent="", actor=own
+                )
+    stories = read_stories(app)
+    wrong = {"reason": "current_password"}
+    assert [it.facts for it in stories] == [wrong] * (MOST_PER_PAIR - 1) + [{"reason": "throttled"}]
+    assert {(it.kind, it.subject_id, it.actor_id, it.address) for it in stories} == {
+        (Kind.SIGN_IN_FAILED, user.id, user.id, ADDRESS)
+    }

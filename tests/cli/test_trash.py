@@ -17,9 +17,9 @@ from webapp.api.models import KEPT_ANSWERS
 from webapp.db import get_session
 from webapp.extensions import sqla, utc_now
 from webapp.history.models import ENTRIES
-from webapp.history.queries import find_faults
+from webapp.history.proof import find_faults
 from webapp.users.models import TRASH
-from webapp.users.queries import get_user
+from webapp.users.queries import find_existing, get_user
 from webapp.users.trash import delete_user
 
 DESK = Actor.command_line()
@@ -75,7 +75,7 @@ def test_who_is_erased_is_nowhere_any_more(app: Flask, make_user: MakeUser) -> N
         assert "unforgettable" not in repr(rows).lower()
         assert "zoe@" not in repr(rows)
         assert len(rows) == 3  # deactivated, moved to the trash, deleted for good
-        assert list(find_faults()) == []
+        assert list(find_faults(find_existing)) == []
 
 
 def test_erasing_asks_first(app: Flask, make_user: MakeUser) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.conftest import MakeUser, empty_tables, insert_users
 from tests.corpus import TEXTS
 from tests.credits.ways import TERMINAL, grant, transfer
+from tests.history.ways import let_names_go
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.credits.queries import (
@@ -58,6 +59,10 @@ def test_a_line_names_the_other_and_who_did_it_until_they_are_forgotten(people: 
     assert newest() == (500, 500, 1, "Ann", "Desk"), "in the trash"
     for user_id in (1, 3):
         purge_user(user_id, actor=TERMINAL)
+    assert newest() == (500, 500, 1, "", "Desk"), "who did it stays named for a time"
+    assert tell(list_latest(2, most=1))[0].actor_is_deleted
+    get_session().rollback()  # SQLite in memory is one connection
+    let_names_go(people)
     assert newest() == (500, 500, 1, "", "")
 
 

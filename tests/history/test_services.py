@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from tests.conftest import PASSWORD, MakeUser, read_user
-from tests.history.ways import assert_intact, read_rows, read_stories, read_texts
+from tests.history.ways import age, assert_intact, let_names_go, read_rows, read_stories, read_texts
 from tests.racing import race
 from webapp.access.actor import Actor, Door
 from webapp.access.permissions import Role
@@ -22,9 +23,9 @@ from webapp.db import atomic, get_session
 from webapp.errors import Conflict, Forbidden, Invalid, Stale
 from webapp.extensions import utc_now
 from webapp.history.models import LANES
-from webapp.history.queries import LISTING, select_entries
+from webapp.history.queries import LISTING, find_kept_names, select_entries
 from webapp.history.rules import Kind
-from webapp.history.services import Subject, forget, record
+from webapp.history.services import Subject, forget, forget_names, record
 from webapp.listing.page import PageRequest, paginate
 from webapp.listing.search import split_words
 from webapp.users import services, trash
@@ -32,12 +33,13 @@ from webapp.users.models import User
 from webapp.users.queries import get_user
 
 NEW_PASSWORD = "harbour candle meadow"
+ADDRESS = "2001:db8::7"
 DESK = Actor(
     user_id=77,
     name="Desk Person",
     role=Role.ADMINISTRATOR,
     door=Door.PAGE,
-    address="2001:db8::7",
+    address=ADDRESS,
     request_id="request-1",
 )
 
@@ -341,12 +343,12 @@ def everything_about(app: Flask, words: str) -> list[int]:
         return [row.id for row in page.rows]
 
 
-def test_a_forgotten_person_is_nowhere_in_it_and_the_chains_still_hold(
+def test_who_is_deleted_for_good_is_told_of_no_more_and_named_for_a_time_in_what_they_did(
     app: Flask, make_user: MakeUser
 ) -> None:
     ann = make_user(full_name="Ann Quixote", email="quixote@example.org", role=Role.SUPPORT)
     bob = make_user(full_name="Bob Other", email="bob@example.org")
-    own = Actor(user_id=ann.id, name="Ann Quixote", role=Role.SUPPORT, address="203.0.113.99")
+    own = Actor(user_id=ann.id, name="Ann Quixote", role=Role.SUPPORT, address="203.0.113.99", token_id=5)
     with app.app_context():
         services.update_user(get_user(ann.id), version=1, email="quixote2@example.org", actor=DESK)
         services.update_user(get_user(bob.id), version=1, full_name="Bob Third", actor=own)
@@ -356,20 +358,134 @@ def test_a_forgotten_person_is_nowhere_in_it_and_the_chains_still_hold(
     assert len(everything_about(app, "quixote")) == 4
     rows = read_rows(app)
     with app.app_context():
-        forget(ann.id)
-    text = read_texts(app).casefold()
-    for word in ("quixote", "203.0.113.99"):
-        assert word not in text
-    assert everything_about(app, "quixote") == []
+        trash.erase_user(get_user(ann.id), actor=DESK)
+    stories = read_stories(app)
+    for story in stories:
+        expected = (
+            ("Ann Quixote", "203.0.113.99", 5) if story.actor_id == ann.id else ("Desk Person", ADDRESS, None)
+        )
+        assert (story.actor_name, story.address, story.token_id) == expected
+        if story.subject_id == ann.id:
+            assert (story.subject_name, story.changes) == ("", {})
+    assert everything_about(app, "quixote") == [it.id for it in stories[::-1] if it.actor_id == ann.id]
+    assert "quixote2" not in read_texts(app)
     assert_intact(app)
-    after = read_rows(app)
+    after = read_rows(app)[: len(rows)]
     kept = [name for name in rows[0]._mapping if name not in {"details", "origin", "search_text"}]
     assert [[getattr(row, name) for name in kept] for row in after] == [
         [getattr(row, name) for name in kept] for row in rows
     ]
     with app.app_context():
         forget(ann.id)  # once more changes nothing
-    assert read_rows(app) == after
+        assert forget_names(actor=DESK) == 0
+    assert read_rows(app)[: len(rows)] == after
+    assert len(read_rows(app)) == len(rows) + 2
+
+
+def test_when_the_time_is_over_who_did_it_is_forgotten_too(app: Flask, make_user: MakeUser) -> None:
+    ann, bob = make_user(full_name="Ann Quixote", role=Role.SUPPORT), make_user(full_name="Bob Other")
+    own = Actor(user_id=ann.id, name="Ann Quixote", role=Role.SUPPORT, address="203.0.113.99")
+    with app.app_context():
+        services.deactivate_user(get_user(bob.id), actor=own)
+    age(app, days=399)
+    with app.app_context():
+        services.activate_user(get_user(bob.id), actor=own)
+        trash.erase_user(get_user(ann.id), actor=DESK)
+        assert trash.purge_older(utc_now() - timedelta(days=30), actor=DESK) == 0
+    names = [story.actor_name for story in read_stories(app)]
+    assert names == ["Ann Quixote", "Ann Quixote", "Desk Person", "Desk Person"]
+    age(app, days=1)
+    with app.app_context():
+        trash.purge_older(utc_now() - timedelta(days=30), actor=Actor.command_line())
+    stories = read_stories(app)
+    assert [story.actor_name for story in stories] == [
+        "",
+        "Ann Quixote",
+        *["Desk Person"] * 2,
+        "command line",
+    ]
+    assert (stories[-1].kind, stories[-1].subject_id, stories[-1].facts["count"]) == (Kind.PURGED, None, 1)
+    assert everything_about(app, "quixote") == [stories[1].id]
+    assert_intact(app)
+    let_names_go(app)
+    text = read_texts(app).casefold()
+    assert "quixote" not in text
+    assert "203.0.113.99" not in text
+    assert_intact(app)
+    with app.app_context():
+        assert forget_names(actor=DESK) == 0, "nothing is told where nothing is left"
+
+
+def test_what_is_too_old_at_the_deletion_is_forgotten_with_it(app: Flask, make_user: MakeUser) -> None:
+    ann, bob = make_user(full_name="Ann Quixote", role=Role.SUPPORT), make_user(full_name="Bob Other")
+    own = Actor(user_id=ann.id, name="Ann Quixote", role=Role.SUPPORT)
+    with app.app_context():
+        services.deactivate_user(get_user(bob.id), actor=own)
+    age(app, days=400)
+    with app.app_context():
+        services.activate_user(get_user(bob.id), actor=own)
+        trash.erase_user(get_user(ann.id), actor=DESK)
+    assert [story.actor_name for story in read_stories(app)][:2] == ["", "Ann Quixote"]
+    assert_intact(app)
+
+
+def test_what_a_member_did_is_forgotten_at_once(app: Flask, make_user: MakeUser) -> None:
+    ann = make_user(full_name="Ann Quixote", email="quixote@example.org")
+    stranger = Actor(user_id=None, name="", role=Role.MEMBER, address="203.0.113.99")
+    with app.app_context():
+        token, _ = auth.create_password_link(get_user(ann.id), actor=DESK)
+        auth.use_password_link(token, password=NEW_PASSWORD, address="", actor=stranger)
+        trash.erase_user(get_user(ann.id), actor=DESK)
+    assert [story.actor_id for story in read_stories(app)][1] == ann.id
+    text = read_texts(app).casefold()
+    assert "quixote" not in text
+    assert "203.0.113.99" not in text
+    assert_intact(app)
+
+
+def test_a_colleague_made_to_act_as_and_deleted_hides_nobody(app: Flask, make_user: MakeUser) -> None:
+    """As an attacker would: make a second administrator, act as them, delete them for good."""
+    ann, victim = make_user(full_name="Ann Lee", role=Role.ADMINISTRATOR), make_user(role=Role.SUPPORT)
+    own = Actor(user_id=ann.id, name="Ann Lee", role=Role.ADMINISTRATOR, address="203.0.113.99")
+    with app.app_context():
+        mask = services.create_user(
+            email="mask@example.org", full_name="Mask", role="administrator", actor=own
+        )
+        as_mask = Actor(user_id=mask.id, name="Mask", role=Role.ADMINISTRATOR, address="203.0.113.99")
+        services.deactivate_user(get_user(victim.id), actor=as_mask)
+        trash.delete_user(get_user(mask.id), version=1, actor=own)
+        trash.purge_user(mask.id, actor=own)
+    made, did, deleted, purged = read_stories(app)
+    assert (did.actor_name, did.actor_id, did.address) == ("Mask", mask.id, "203.0.113.99")
+    for story in (made, deleted, purged):
+        assert (story.actor_name, story.subject_id, story.subject_name) == ("Ann Lee", mask.id, "")
+    assert everything_about(app, "mask") == [did.id]
+    with app.app_context():
+        assert find_kept_names([mask.id, victim.id, 999]) == {mask.id: "Mask"}
+    assert_intact(app)
+
+
+def test_a_setting_that_was_changed_leaves_none_named_for_longer(app: Flask, make_user: MakeUser) -> None:
+    """Neither a longer time after a shorter one nor the other way round leaves an entry out."""
+    ann, bob = make_user(full_name="Ann Quixote", role=Role.SUPPORT), make_user()
+    own = Actor(user_id=ann.id, name="Ann Quixote", role=Role.SUPPORT)
+    configured = app.extensions["settings"]
+    try:
+        for days in (40, 1000, 35, 400):
+            app.extensions["settings"] = replace(configured, history_staff_days=days)
+            with app.app_context():
+                services.deactivate_user(get_user(bob.id), actor=own)
+                services.activate_user(get_user(bob.id), actor=own)
+                forget_names(actor=DESK)
+            age(app, days=20)
+        with app.app_context():
+            trash.erase_user(get_user(ann.id), actor=DESK)
+        assert_intact(app)
+        let_names_go(app)
+    finally:
+        app.extensions["settings"] = configured
+    assert "quixote" not in read_texts(app).casefold()
+    assert_intact(app)
 
 
 def test_what_is_about_others_stays(app: Flask, make_user: MakeUser) -> None:
@@ -378,14 +494,15 @@ def test_what_is_about_others_stays(app: Flask, make_user: MakeUser) -> None:
     with app.app_context():
         services.update_user(get_user(bob.id), version=1, full_name="Bob Third", actor=own)
         services.update_user(get_user(ann.id), version=1, full_name="Ann Third", actor=DESK)
-        forget(ann.id)
-    of_bob, of_ann = read_stories(app)
+        trash.erase_user(get_user(ann.id), actor=DESK)
+    let_names_go(app)
+    of_bob, of_ann, *_rest = read_stories(app)
     assert of_bob.changes == {"full_name": ("Bob Other", "Bob Third")}
     assert (of_bob.subject_name, of_bob.actor_id, of_bob.actor_name) == ("Bob Third", ann.id, "")
     assert (of_ann.subject_id, of_ann.subject_name, of_ann.changes) == (ann.id, "", {})
-    assert (of_ann.actor_name, of_ann.address) == ("Desk Person", "2001:db8::7")
+    assert (of_ann.actor_name, of_ann.address) == ("Desk Person", ADDRESS)
     assert everything_about(app, "bob") == [of_bob.id]
-    assert everything_about(app, "desk") == [of_ann.id]
+    assert of_ann.id in everything_about(app, "desk")
 
 
 def test_a_digest_gives_no_guess_away(app: Flask) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from tests.conftest import PASSWORD
+from tests.history.ways import shift
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.api import keeping
@@ -131,6 +132,14 @@ def trashed() -> int:
 def two_trashed() -> None:
     for user in (put(), put(email="bob@example.org")):
         trash.delete_user(user, version=user.version, actor=DESK)
+
+
+def long_gone() -> None:
+    """One who did something as staff, was deleted for good, and is not to be named any more."""
+    user, other = put(role=Role.SUPPORT), put(email="bob@example.org")
+    users.deactivate_user(other, actor=own(user))
+    trash.erase_user(user, actor=DESK)
+    shift(days=400)
 
 
 def noted() -> Note:
@@ -408,6 +417,17 @@ SIGNING_IN = (
     ),
     Change(auth.mark_seen, signed_in, lambda _: auth.mark_seen(1, utc_now()), entries=0),
     Change(
+        auth.require_current_password,
+        put,
+        lambda user: auth.require_current_password(
+            user, password="not it", address=WHERE["address"], actor=own(user)
+        ),
+        "refused",
+        transactions=2,
+        kept=COUNTED,
+        raises=Invalid,
+    ),
+    Change(
         auth.change_password,
         put,
         lambda user: auth.change_password(user, current=PASSWORD, new=NEW_PASSWORD, actor=own(user), **WHERE),
@@ -491,6 +511,13 @@ HISTORY = (
         entries=3,
     ),
     Change(history.forget, edited_meanwhile, lambda user: history.forget(user.id), entries=0),
+    Change(
+        history.forget_names,
+        long_gone,
+        lambda _: history.forget_names(actor=DESK),
+        transactions=2,  # it tells of itself before it erases
+        kept=frozenset({"entries", "entries_search", "lanes"}),
+    ),
 )
 
 # Tokens

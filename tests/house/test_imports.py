@@ -71,15 +71,16 @@ FILES: dict[str, frozenset[str]] = {
         "timeline": "rules queries",
         "obstacles": "models rules queries throttle",
         "browser": "services queries rules",
-        "bearer": "services queries rules",
-        "refusals": "browser forms rules",
+        "flood": "services rules",
+        "bearer": "services queries rules flood",
+        "refusals": "browser forms rules flood",
         "undo_views": "undoing queries urls",
         "views": "forms services queries models rules urls table comparison browser refusals undo_views"
-        " trash undoing timeline obstacles locks preview drafts running runner wording presence export",
+        " trash undoing timeline obstacles locks preview drafts running runner wording presence export flood",
         "export_views": "export queries forms views",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules queries services drafts views export_views undo_views trash trash_views "
+        "__init__": "rules queries services flood drafts views export_views undo_views trash trash_views "
         " presence_views undoing browser bearer refusals",
     }.items()
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from flask import Flask
 from sqlalchemy import delete, select, update
 
 from tests.conftest import MakeUser, SignedIn, newest_entry, read_tables
-from tests.history.ways import assert_intact, read_rows, read_stories, read_texts
+from tests.history.ways import assert_intact, let_names_go, read_rows, read_stories, read_texts
 from tests.racing import race
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
@@ -466,7 +467,10 @@ def test_a_purge_takes_the_notes_on_him_and_his_name_from_his_own(app: Flask, ma
     assert "Quixote" in str(read_tables(app)["notes"])
     with app.app_context():
         trash.purge_user(gone.id, actor=DESK)
-    assert "quixote" not in (read_texts(app) + str(read_tables(app))).casefold()
+    assert "quixote" not in str(read_tables(app)).casefold()
+    assert {story.actor_name for story in read_stories(app) if story.actor_id == gone.id} == {"Bob Quixote"}
+    let_names_go(app)
+    assert "quixote" not in read_texts(app).casefold()
     assert read_notes(app, gone.id) == []
     notes = [(note.id, note.text, note.author_name) for note in read_notes(app, user.id)]
     assert notes == [(own, "Called thrice.", ""), (others, "Wrote a letter.", "Support Person")]
@@ -482,7 +486,29 @@ def test_the_name_of_who_is_purged_does_not_come_back_by_an_undo(app: Flask, mak
         trash.erase_user(get_user(gone.id), actor=DESK)
     undo(app, entry, actor=DESK)
     assert [(note.text, note.author_name) for note in read_notes(app, user.id)] == [("One", "")]
-    assert "Quixote" not in read_texts(app) + str(read_tables(app))
+    assert "Quixote" not in str(read_tables(app))
+    let_names_go(app)
+    assert "Quixote" not in read_texts(app)
+
+
+def test_who_wrote_a_note_stays_named_for_a_time(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    gone, user, desk = make_user(full_name="Bob Quixote", role=Role.SUPPORT), make_user(), signed_in()
+    add(app, user.id, "Called twice.", actor=actor_of(gone))
+    assert "deleted" not in panel_of(desk.get(f"/users/{user.id}").text)
+    with app.app_context():
+        trash.erase_user(get_user(gone.id), actor=DESK)
+    assert "Bob Quixote (deleted)" in panel_of(desk.get(f"/users/{user.id}").text)
+    let_names_go(app)
+    assert "a forgotten person" in panel_of(desk.get(f"/users/{user.id}").text)
+
+
+def panel_of(page: str) -> str:
+    """The notes themselves, without the forms for each."""
+    found = re.search(r'<li id="note.*?<div class="actions">', page, re.DOTALL)
+    assert found is not None
+    return found[0]
 
 
 # The history finds them

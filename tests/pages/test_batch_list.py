@@ -11,8 +11,11 @@ from flask import Flask
 
 from tests.conftest import MakeUser, SignedIn
 from tests.corpus import CANARY, TEXTS, encode
+from tests.history.ways import let_names_go
 from tests.pages.asking import assert_get_asks_to_sign_in, assert_get_writes_nothing, text_of
 from tests.pages.batching import PASTE, PATH, begin, change, press
+from webapp.access.actor import Actor
+from webapp.users.trash import purge_user
 
 CountQueries = Callable[[], AbstractContextManager[list[str]]]
 
@@ -55,14 +58,25 @@ def test_somebody_else_s_draft_leads_nowhere(signed_in: SignedIn, make_user: Mak
     assert f'href="{path}"' not in page
 
 
-def test_who_made_one_and_is_gone_is_somebody(signed_in: SignedIn, make_user: MakeUser) -> None:
+def test_who_made_one_and_is_gone_stays_named_for_a_time(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
     desk, other = signed_in(), signed_in(email="other@desk.example", full_name="Ann Gone")
-    change(other, "deactivate", make_user().id)
+    changed = make_user().id
+    change(other, "deactivate", changed)
     assert other.user is not None
     change(desk, "trash", other.user.id)
-    page = text_of(desk.get(PATH))
-    assert "Ann Gone" not in page
-    assert texts_of(page)[1].startswith("Deactivate 1 user selected in the list · somebody ·")
+    assert "Ann Gone (deleted)" in text_of(desk.get(PATH))
+    with app.app_context():
+        purge_user(other.user.id, actor=Actor.command_line())
+    assert "Ann Gone (deleted)" in text_of(desk.get(PATH))
+    batch_path = re.findall(r'href="(/batches/\d+)"', desk.get(PATH).text)[-1]
+    assert "Ann Gone (deleted)" in text_of(desk.get(batch_path))
+    let_names_go(app)
+    for path in (PATH, batch_path):
+        page = text_of(desk.get(path))
+        assert "Ann Gone" not in page
+    assert "somebody" in text_of(desk.get(PATH))
 
 
 def test_when_there_is_none_it_says_how_to_make_one(signed_in: SignedIn) -> None:

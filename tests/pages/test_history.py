@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,15 +15,19 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import PASSWORD, MakeUser, SignedIn, newest_entry
 from tests.corpus import CANARY, RAW, TEXTS, encode, received
-from tests.history.ways import assert_intact, read_rows, read_stories
+from tests.history.ways import age, assert_intact, let_names_go, read_rows, read_stories
 from tests.pages.asking import assert_get_asks_to_sign_in, assert_get_writes_nothing, text_of
 from tests.visitor import Visitor, field_value
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.auth.services import create_password_link
 from webapp.db import get_session
 from webapp.history.models import ENTRIES
 from webapp.history.rules import Kind
 from webapp.history.services import Subject, forget, record
+from webapp.users.queries import get_user
+from webapp.users.services import deactivate_user
+from webapp.users.trash import erase_user
 
 PATH = "/history/"
 PARAMETERS = ("q", "user", "actor", "kind", "door", "since", "until", "after", "before", "unknown")
@@ -89,25 +94,34 @@ def test_signing_in_failing_and_signing_out_stand_in_it(app: Flask, make_user: M
 
 
 @pytest.mark.parametrize(
-    ("role", "method", "path", "rule"),
+    ("role", "method", "path", "rule", "permission"),
     [
-        ("auditor", "POST", "/users/{}/edit", "POST /users/<int:user_id>/edit"),
-        ("support", "GET", "/users/{}/delete", "GET /users/<int:user_id>/delete"),
-        ("auditor", "GET", "/trash/", "GET /trash/"),
+        ("auditor", "POST", "/users/{}/edit", "POST /users/<int:user_id>/edit", "users.edit"),
+        ("support", "GET", "/users/{}/delete", "GET /users/<int:user_id>/delete", "users.delete"),
+        ("auditor", "GET", "/trash/", "GET /trash/", "users.delete"),
     ],
 )
 def test_a_refusal_stands_in_it_once(
-    app: Flask, signed_in: SignedIn, make_user: MakeUser, role: str, method: str, path: str, rule: str
+    app: Flask,
+    signed_in: SignedIn,
+    make_user: MakeUser,
+    role: str,
+    method: str,
+    path: str,
+    rule: str,
+    permission: str,
 ) -> None:
     desk, user = signed_in(role), make_user()
     ask = desk.get if method == "GET" else desk.post
     assert ask(path.format(user.id)).status_code == 403
     (story,) = read_stories(app)
     assert desk.user is not None
-    assert (story.kind, story.actor_id, story.facts) == (Kind.REFUSED, desk.user.id, {"rule": rule})
+    assert (story.kind, story.actor_id) == (Kind.REFUSED, desk.user.id)
+    numbers = {"object": {"user_id": user.id}} if "{}" in path else {}
+    assert story.facts == {"rule": rule, "reason": "permission", "permission": permission, **numbers}
     page = text_of(desk.get(PATH))
     assert "was refused" in page
-    assert rule in page
+    assert f"{method} {path.format(user.id)} · needs {permission}" in page
 
 
 def test_a_service_s_refusal_stands_in_it_too(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
@@ -225,6 +239,7 @@ def test_undo_is_offered_to_whom_may(
 def test_a_forgotten_person_is_shown_as_one(app: Flask, signed_in: SignedIn) -> None:
     desk = signed_in()
     write(app, 1)
+    age(app, days=400)
     with app.app_context():
         forget(500)
         forget(77)
@@ -232,6 +247,102 @@ def test_a_forgotten_person_is_shown_as_one(app: Flask, signed_in: SignedIn) -> 
     assert page.count("a forgotten person") == 2
     for text in ("Ann", "Desk Person", "192.0.2.1"):
         assert text not in page
+
+
+def test_who_acted_as_staff_is_named_as_deleted(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    desk, gone, user = signed_in(), make_user(full_name="Ada Adder", role=Role.SUPPORT), make_user()
+    own = Actor(user_id=gone.id, name="Ada Adder", role=Role.SUPPORT)
+    with app.app_context():
+        deactivate_user(get_user(user.id), actor=own)
+    for path in (PATH, f"/users/{user.id}"):
+        assert "(deleted)" not in text_of(desk.get(path))
+    with app.app_context():
+        erase_user(get_user(gone.id), actor=own_of(desk))
+    for path in (PATH, f"/users/{user.id}"):
+        page = text_of(desk.get(path))
+        assert page.count("Ada Adder (deleted)") == 1
+        assert f'href="/history/?actor={gone.id}"' in page
+    assert "Ada Adder (deleted)" in text_of(desk.get(f"{PATH}?q=adder"))
+    let_names_go(app)
+    assert "Adder" not in text_of(desk.get(PATH))
+    assert "the names of deleted staff in entries before" in text_of(desk.get(PATH))
+
+
+def own_of(desk: Visitor) -> Actor:
+    assert desk.user is not None
+    return Actor(user_id=desk.user.id, name=desk.user.display_name, role=desk.user.role)
+
+
+# Refusals in floods
+
+
+def refusals(app: Flask, reason: str) -> list[Mapping[str, Any]]:
+    return [story.facts for story in read_stories(app) if story.facts.get("reason") == reason]
+
+
+def test_a_form_without_its_token_is_told_of_whom_it_was_and_on_what(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, user = signed_in(), make_user()
+    assert desk.post_raw(f"/users/{user.id}/deactivate").status_code == 400
+    (story,) = read_stories(app)
+    assert desk.user is not None
+    assert (story.kind, story.actor_id, story.actor_name) == (
+        Kind.REFUSED,
+        desk.user.id,
+        "Administrator Desk",
+    )
+    rule = "POST /users/<int:user_id>/deactivate"
+    assert story.facts == {"rule": rule, "reason": "csrf", "object": {"user_id": user.id}}
+    page = text_of(desk.get(PATH))
+    assert f"security token was missing or out of date · POST /users/{user.id}/deactivate" in page
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-origin"])
+def test_a_stranger_s_flood_of_forms_leaves_few_entries(app: Flask, visitor: Visitor, site: str) -> None:
+    for _ in range(120):
+        visitor.post_raw("/auth/login", headers={"Sec-Fetch-Site": site})
+    told = refusals(app, "csrf")
+    assert [facts.get("left_out", 0) for facts in told] == [0, 8, 89]
+    assert_intact(app)
+
+
+def test_a_link_s_secret_is_in_no_refusal(app: Flask, visitor: Visitor) -> None:
+    visitor.post_raw("/auth/set-password/a-secret-of-a-link")
+    (story,) = read_stories(app)
+    assert story.facts == {"rule": "POST /auth/set-password/<token>", "reason": "csrf"}
+
+
+def test_who_is_refused_again_and_again_fills_nothing(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, users = signed_in("auditor"), [make_user().id for _ in range(30)]
+    for user_id in users:
+        assert desk.post(f"/users/{user_id}/deactivate").status_code == 403
+    told = refusals(app, "permission")
+    assert [(it["object"], it.get("left_out")) for it in told] == [
+        ({"user_id": users[0]}, None),
+        ({"user_id": users[9]}, 8),
+    ]
+    desk.get("/trash/")
+    assert len(refusals(app, "permission")) == 3, "another refusal is told by itself, with what was left out"
+
+
+def test_a_dead_password_link_is_told_of_its_person_and_an_unknown_one_of_none(
+    app: Flask, make_user: MakeUser, visitor: Visitor
+) -> None:
+    user = make_user(full_name="Ann Lee")
+    with app.app_context():
+        token, _ = create_password_link(get_user(user.id), actor=Actor.command_line())
+        deactivate_user(get_user(user.id), actor=Actor.command_line())
+    for secret in (token, "another"):
+        for _ in range(5):
+            assert visitor.get(f"/auth/set-password/{secret}").status_code == 404
+    failed = [story for story in read_stories(app) if story.kind is Kind.SIGN_IN_FAILED]
+    assert [(it.subject_id, it.facts, it.address) for it in failed] == [
+        (user.id, {"reason": "link_ended"}, "127.0.0.1"),
+        (None, {"reason": "link_unknown"}, "127.0.0.1"),
+    ]
 
 
 # As of every page

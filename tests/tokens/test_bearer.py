@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from tests.conftest import MakeUser, user_maker
+from tests.conftest import MakeUser, SignedIn, user_maker
+from tests.history.ways import assert_intact, read_stories, read_texts
 from tests.house.changes import own
 from tests.visitor import Visitor
 from webapp.access.actor import Door
@@ -22,11 +24,15 @@ from webapp.access.permissions import Permission, Role
 from webapp.db import atomic, get_session
 from webapp.errors import Forbidden
 from webapp.extensions import utc_now
+from webapp.history.flood import MAX_TOLD
+from webapp.history.models import LANES
+from webapp.history.rules import Kind
 from webapp.tokens import rules, services
 from webapp.tokens.bearer import IN_ADDRESS
 from webapp.tokens.models import Token
 from webapp.tokens.queries import get_token
 from webapp.users.models import User
+from webapp.users.services import sign_out_everywhere
 
 HERE = "192.0.2.7"
 CALL = "/api/v1/users"
@@ -197,3 +203,115 @@ def test_what_only_looks_like_one_is_no_token(app: Flask) -> None:
     wrong = "dossier_" + "a" * 49
     assert app.test_client().get(f"/api/x?q={wrong}").status_code == 404
     assert app.test_client().get("/users/?token=1").status_code == 303, "a page has its own names"
+
+
+# What the history tells of tokens that open nothing
+
+
+def call(app: Flask, secret: str, *, address: str = HERE) -> int:
+    headers = {"Authorization": f"Bearer {secret}"}
+    return app.test_client().get(CALL, headers=headers, environ_base={"REMOTE_ADDR": address}).status_code
+
+
+def expire(app: Flask, owner: User) -> None:
+    with app.app_context():
+        get_session().execute(update(Token).values(expires_at=utc_now()))
+        get_session().commit()
+
+
+def end(app: Flask, owner: User) -> None:
+    with app.app_context():
+        sign_out_everywhere(get_session().get_one(User, owner.id), actor=own(owner))
+
+
+def revoke(app: Flask, owner: User) -> None:
+    with app.app_context():
+        services.revoke_token(get_token(1), actor=own(owner))
+
+
+@pytest.mark.parametrize(
+    ("kill", "reason"),
+    [(expire, "token_expired"), (end, "token_ended"), (revoke, "token_revoked"), (None, "token_address")],
+)
+def test_a_token_that_opens_nothing_is_told_with_its_owner(
+    app: Flask, make_user: MakeUser, kill: Callable[[Flask, User], None] | None, reason: str
+) -> None:
+    owner = make_user(role=Role.SUPPORT, full_name="Ann Lee")
+    secret = make_secret(app, owner, address_range="192.0.2.0/24")
+    if kill is not None:
+        kill(app, owner)
+    address = "203.0.113.9" if kill is None else HERE
+    before = len(read_stories(app))
+    assert [call(app, secret, address=address) for _ in range(5)] == [401] * 5
+    (story,) = read_stories(app)[before:]
+    assert (story.kind, story.subject_id, story.subject_name) == (Kind.SIGN_IN_FAILED, owner.id, "Ann Lee")
+    assert (story.actor_id, story.address, story.door) == (None, address, Door.API)
+    assert story.facts == {"reason": reason, "token": f"Report (…{secret[-4:]})"}
+    assert secret not in read_texts(app)
+    assert_intact(app)
+
+
+def test_tokens_that_never_were_are_counted(app: Flask) -> None:
+    for _ in range(25):
+        assert call(app, rules.new_secret()) == 401
+    call(app, rules.new_secret(), address="203.0.113.9")
+    stories = read_stories(app)
+    assert [it.facts for it in stories] == [
+        {"reason": "token_unknown"},
+        {"reason": "token_unknown", "left_out": 8},
+        {"reason": "token_unknown"},
+    ]
+    assert {it.subject_id for it in stories} == {None}
+
+
+def test_what_is_no_token_is_not_told(app: Flask, secret: str) -> None:
+    before = len(read_stories(app))
+    for made_up in ("", "x", f"{secret}x", "dossier_" + "0" * 49):
+        assert call(app, made_up) == 401
+    assert call(app, secret) == 200
+    assert len(read_stories(app)) == before
+
+
+def test_a_flood_of_tokens_from_everywhere_fills_nothing(app: Flask) -> None:
+    for number in range(MAX_TOLD + 40):
+        assert call(app, rules.new_secret(), address=f"198.51.100.{number}") == 401
+    assert len(read_stories(app)) == MAX_TOLD
+
+
+def test_who_works_is_told_why_the_token_fails_on_the_person_s_page(
+    app: Flask, make_user: MakeUser, signed_in: SignedIn
+) -> None:
+    owner = make_user(role=Role.SUPPORT, full_name="Ann Lee")
+    secret = make_secret(app, owner)
+    expire(app, owner)
+    call(app, secret)
+    page = signed_in().get(f"/users/{owner.id}").text
+    assert "the access token has expired" in page
+    assert f"Report (…{secret[-4:]})" in page
+
+
+def test_a_call_is_refused_though_nothing_can_be_written(file_app: Flask, make_user: MakeUser) -> None:
+    """Another change holds the history; the call is answered at once all the same."""
+    is_held, is_done = Event(), Event()
+
+    @atomic
+    def hold() -> None:
+        get_session().execute(select(LANES).with_for_update()).all()
+        is_held.set()
+        assert is_done.wait(20)
+
+    def hold_in_context() -> None:
+        with file_app.app_context():
+            hold()
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold_in_context)
+        assert is_held.wait(20)
+        started = monotonic()
+        try:
+            assert call(file_app, rules.new_secret()) == 401
+            assert monotonic() - started < 5
+        finally:
+            is_done.set()
+        holding.result()
+    assert read_stories(file_app) == []

@@ -29,7 +29,7 @@ from webapp.api.users import show as show_user
 from webapp.history import queries
 from webapp.history.queries import Story
 from webapp.history.rules import Kind
-from webapp.history.timeline import find_undoable_people, may_undo
+from webapp.history.timeline import find_told_people, is_by_deleted, may_undo
 from webapp.listing.definition import Selection
 from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.search import split_words
@@ -61,7 +61,8 @@ class ChangeShown(Shown):
 
 
 class EntryShown(Shown):
-    """A name is empty where the person is forgotten; an id is null where there is nobody.
+    """A name is empty where the person is forgotten; an id is null where there is nobody. Who acted as staff
+    stays named for a time, 400 days unless set otherwise, though they are deleted for good.
 
     Without the scope users.read names are empty and what was written of people is left out, without
     credits.read amounts are.
@@ -76,6 +77,7 @@ class EntryShown(Shown):
     actor_id: int | None
     actor_name: str
     actor_role: str | None
+    actor_is_deleted: bool = Field(description="Whether who did it is in the trash, or deleted for good.")
     token_id: int | None = Field(description="The token that it was done with, if it was through the API.")
     address: str
     request_id: str
@@ -101,7 +103,7 @@ class Undone(Shown):
 
 def show_all(stories: Sequence[Story], actor: Actor) -> list[EntryShown]:
     undone = queries.find_undone([story.id for story in stories])
-    roles = find_roles(find_undoable_people(stories))
+    roles = find_roles(find_told_people(stories))
     return [show(story, actor, roles, is_undone=story.id in undone) for story in stories]
 
 
@@ -121,6 +123,7 @@ def show(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: bo
             for name, value in story.facts.items()
             if _may_see(name, actor)
         },
+        actor_is_deleted=is_by_deleted(story, roles),
         is_undone=is_undone,
         is_undoable=not is_undone and may_undo(story, actor, roles),
     )
@@ -129,7 +132,8 @@ def show(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: bo
 PLAIN = tuple(
     name
     for name in EntryShown.model_fields
-    if name not in {"subject_name", "actor_name", "changes", "facts", "is_undone", "is_undoable"}
+    if name not in {"subject_name", "changes", "facts", "is_undone", "is_undoable"}
+    and not name.startswith(("actor_name", "actor_is"))
 )
 # Fields and facts that other calls tell only with a scope of their own.
 GUARDED: Mapping[str, Permission] = {

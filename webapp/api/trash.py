@@ -81,6 +81,9 @@ def restore_user(user_id: int, body: Restoring) -> Answer:
 
 @calls.delete("/trash/<id:user_id>", permission=Permission.USERS_DELETE, answer=Deleted)
 def purge_user(user_id: int) -> Answer:
-    """Delete for good: the history keeps that something was done, and forgets about whom."""
+    """Delete for good: the history keeps that something was done, and forgets about whom.
+
+    It keeps who acted as staff for 400 days after each action, unless set otherwise.
+    """
     trash.purge_user(user_id, actor=current_actor())
     return Answer(value=Deleted(message=gettext("The user is deleted for good."), id=user_id))

@@ -125,6 +125,12 @@ def get_link_owner(token: str) -> User:
     return user
 
 
+def find_dead_link_owner(token: str) -> User | None:
+    """Whom a link belongs to that is there still, and works no more."""
+    owner = select(User).join(PasswordLink, PasswordLink.user_id == User.id)
+    return get_session().scalar(owner.where(PasswordLink.token_hash == hash_token(token)))
+
+
 def has_open_link(user: User) -> bool:
     statement = select(PasswordLink.id).where(
         PasswordLink.user_id == user.id,

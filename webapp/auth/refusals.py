@@ -7,12 +7,13 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response
 
 from webapp.access.guards import SignInRequired, is_unattended, permission_of
-from webapp.access.identity import find_identity
+from webapp.access.identity import find_identity, page_actor
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.auth.browser import forget_token, had_token
 from webapp.auth.forms import SignInForm
 from webapp.auth.rules import safe_path
 from webapp.errors import N_, SignInEnded
+from webapp.history.flood import refuse
 from webapp.web.language import gettext
 from webapp.web.messages import tell
 from webapp.web.pages import error_page
@@ -129,6 +130,8 @@ def _is_lost() -> bool:
 
 def _answer_old_token(_error: CSRFError) -> Response:
     """The token dies with the cookie: another tab signed in or out, or the cookie was cleared."""
+    identity = find_identity()
+    refuse("csrf", identity.actor if identity else page_actor())
     if is_cross_site() or request.endpoint is None:
         return error_page(400)
     if request.endpoint == "auth.sign_in":

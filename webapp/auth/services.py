@@ -15,9 +15,9 @@ from webapp.auth.models import LONGEST_ADDRESS, LONGEST_AGENT, PasswordLink, Sig
 from webapp.auth.queries import LINK_IS_DEAD, Credentials, find_credentials, get_link_owner
 from webapp.auth.rules import LINK_LIFETIME, LONGEST_SESSION, hash_token, new_token, printable
 from webapp.db import atomic, get_session
-from webapp.errors import N_, Conflict, Invalid, NotFound
+from webapp.errors import N_, Conflict, Invalid, NotFound, Throttled
 from webapp.extensions import utc_now
-from webapp.history.rules import Kind
+from webapp.history.rules import LEFT_OUT, Kind, count_left_out
 from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
@@ -34,7 +34,7 @@ def sign_in(*, email: str, password: str, address: str, user_agent: str, actor: 
     exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled.
     The slow hash is compared while no lock is held, so that nobody waits for it.
     """
-    throttle.count_attempt(email=email, address=address)
+    _count_attempt(email=email, address=address, actor=actor)
     password = password[: LONGEST_PASSWORD * 2]  # longer ones cannot be right, and cost time
     found = find_credentials(email)
     matches = passwords.verify_password(found.hashed_password if found else None, password)
@@ -64,10 +64,45 @@ def _refusal(found: Credentials | None, *, matches: bool) -> str | None:
 
 
 @atomic
-def _record_refusal(found: Credentials | None, *, email: str, reason: str, actor: Actor) -> None:
+def _record_refusal(
+    found: Credentials | None, *, email: str, reason: str, actor: Actor, left_out: int = 0
+) -> None:
     """What was typed is kept only where it is the address of somebody: it may have been a password."""
     subject = Subject(found.user_id, found.name) if found else None
-    record(Kind.SIGN_IN_FAILED, actor=actor, subject=subject, facts={"reason": reason})
+    facts = {"reason": reason, **({LEFT_OUT: left_out} if left_out else {})}
+    record(Kind.SIGN_IN_FAILED, actor=actor, subject=subject, facts=facts)
+
+
+def _count_attempt(*, email: str, address: str, actor: Actor) -> None:
+    """Raises Throttled. Of those refused on one account or from one address in a window the 1st, the 10th,
+    the 100th and so on are recorded, so that a flood is seen and does not fill the history.
+    """
+    try:
+        throttle.count_attempt(email=email, address=address)
+    except Throttled as error:
+        left_out = count_left_out(error.refused)
+        if left_out is not None:
+            found = find_credentials(email)
+            _record_refusal(found, email=email, reason="throttled", actor=actor, left_out=left_out)
+        raise
+
+
+def require_current_password(
+    user: User, *, password: str, address: str, actor: Actor, field: str = "current_password"
+) -> None:
+    """For one who is signed in, and gives their password once more. Slow: call it in no transaction.
+
+    Raises Invalid on the ``field`` where it is another, and Throttled where too many were; both are recorded.
+    """
+    _count_attempt(email=user.email, address=address, actor=actor)
+    if not passwords.verify_password(user.hashed_password, password[: LONGEST_PASSWORD * 2]):
+        _record_wrong_password(user, actor)
+        raise Invalid(N_("This is not your present password."), field=field)
+
+
+@atomic
+def _record_wrong_password(user: User, actor: Actor) -> None:
+    record(Kind.SIGN_IN_FAILED, actor=actor, subject=about(user), facts={"reason": "current_password"})
 
 
 @atomic
@@ -157,9 +192,7 @@ def change_password(
 
     Raises Invalid on the field, Throttled when the present password was guessed too often.
     """
-    throttle.count_attempt(email=user.email, address=address)
-    if not passwords.verify_password(user.hashed_password, current[: LONGEST_PASSWORD * 2]):
-        raise Invalid(N_("This is not your present password."), field="current_password")
+    require_current_password(user, password=current, address=address, actor=actor)
     cleaned = clean_password(new, email=user.email, field="new_password")
     hashed = passwords.hash_password(cleaned)
     return _replace_password(user, hashed=hashed, address=address, user_agent=user_agent, actor=actor)

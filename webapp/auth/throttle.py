@@ -26,17 +26,19 @@ SWEPT_AT_ONCE = 100
 def count_attempt(*, email: str, address: str) -> None:
     """Raises Throttled when this account or this address has used up its attempts."""
     network = network_of(address)
-    waits = _count(
+    over = _count(
         (
             (_key("address", network), MOST_PER_ADDRESS),
             (_pair(email, network), MOST_PER_PAIR),
             (_key("account", email_key(email)), MOST_PER_ACCOUNT),
         )
     )
-    if waits is not None:
+    if over is not None:
+        waits, refused = over
         raise Throttled(
             N_("Too many attempts. Wait for %(minutes)s min, then try again."),
             retry_after=waits,
+            refused=refused,
             minutes=-(-waits // 60),
         )
 
@@ -73,8 +75,9 @@ def forget_account(*, email: str, addresses: Iterable[str]) -> bool:
 
 
 @atomic
-def _count(limits: Iterable[tuple[str, int]]) -> int | None:
-    """Count one attempt on each key in turn; the seconds to wait at the first that is over its limit.
+def _count(limits: Iterable[tuple[str, int]]) -> tuple[int, int] | None:
+    """Count one attempt on each key in turn; at the first that is over its limit the seconds to wait, and how
+    many were refused there.
 
     What is refused counts no further, so that a flood from one address fills no table. All take the
     address first, so no two requests can wait for each other crosswise.
@@ -83,7 +86,7 @@ def _count(limits: Iterable[tuple[str, int]]) -> int | None:
     for key, most in limits:
         started_at, tried = _increment(key, now)
         if tried > most:
-            return int((started_at + WINDOW - now).total_seconds()) + 1
+            return int((started_at + WINDOW - now).total_seconds()) + 1, tried - most
     _sweep(now)
     return None
 

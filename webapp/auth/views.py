@@ -28,15 +28,23 @@ from webapp.auth.browser import (
 from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
 from webapp.auth.models import SignInSession
 from webapp.auth.obstacles import diagnose_sign_in
-from webapp.auth.queries import get_link_owner, get_own_session, has_open_link, list_sessions
+from webapp.auth.queries import (
+    find_dead_link_owner,
+    get_link_owner,
+    get_own_session,
+    has_open_link,
+    list_sessions,
+)
 from webapp.auth.refusals import show_resend, show_sign_in
-from webapp.auth.rules import device_label, safe_path
+from webapp.auth.rules import device_label, network_of, safe_path
 from webapp.errors import Busy, DomainError, Invalid, NotFound, Throttled
+from webapp.history.flood import count_refusal, record_refusal
+from webapp.history.rules import Kind
 from webapp.history.timeline import REASONS
 from webapp.users.models import User
 from webapp.users.queries import get_user
 from webapp.users.rules import time_zones
-from webapp.users.services import update_own_profile
+from webapp.users.services import about, update_own_profile
 from webapp.users.urls import back_to, show_url
 from webapp.web.language import gettext, ngettext
 from webapp.web.messages import tell
@@ -204,8 +212,18 @@ def use_password_link(token: str) -> Response:
         if form.errors:
             status = 422
     except NotFound:
+        _note_dead_link(token)
         return _show_set_password(NewPasswordForm(formdata=None), None, invalid=True, status=404)
     return _show_set_password(form, user, status=status)
+
+
+def _note_dead_link(token: str) -> None:
+    owner = find_dead_link_owner(token)
+    told = count_refusal("link", network_of(remote_address()) if owner is None else owner.id)
+    if told is not None:
+        facts = {"reason": "link_unknown" if owner is None else "link_ended", **told}
+        subject = about(owner) if owner else None
+        record_refusal(Kind.SIGN_IN_FAILED, actor=page_actor(), subject=subject, facts=facts)
 
 
 def _show_set_password(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
@@ -35,6 +36,7 @@ from webapp.batches.undoing import create_undo
 from webapp.batches.wording import BUTTONS, RESULTS, SOURCES, STATES, explain_action, name_action, tell_done
 from webapp.db import get_session
 from webapp.errors import Conflict, Invalid, Stale
+from webapp.history.queries import find_kept_names
 from webapp.listing.definition import Selection
 from webapp.listing.page import PageRequest, find_ids, paginate
 from webapp.users.forms import UserFilterForm
@@ -56,11 +58,10 @@ def list_batches() -> str:
         sort="-created_at", after=request.args.get("after"), before=request.args.get("before")
     )
     page = paginate(get_session(), queries.LISTING, Selection(), where)
-    people = list_people({row.creator_id for row in page.rows if row.creator_id})
     return render_template(
         "batches/list.html",
         page=page,
-        names={person.id: person.display_name for person in people},
+        names=_name_people({row.creator_id for row in page.rows if row.creator_id}),
         own_id=current_actor().user_id,
         name_action=name_action,
         states=STATES,
@@ -225,9 +226,16 @@ def _show_results(batch: Batch) -> Response:
         undo=undo if is_undone else None,
         can_undo=may_act and batch.done > 0 and Action(batch.action or "") in UNDOABLE and not is_undone,
         can_continue=may_act and batch.state == State.STOPPED.value and not is_undone,
-        creator=next(iter(list_people([batch.creator_id])), None) if batch.creator_id else None,
+        creator=_name_people({batch.creator_id}).get(batch.creator_id) if batch.creator_id else None,
     )
     return make_response(page)
+
+
+def _name_people(user_ids: Set[int]) -> dict[int, str]:
+    """By id; of those who are users no more, as the history still names them."""
+    names = {person.id: person.display_name for person in list_people(user_ids)}
+    kept = find_kept_names(user_ids - names.keys())
+    return names | {user_id: gettext("%(name)s (deleted)", name=name) for user_id, name in kept.items()}
 
 
 def _count_outcomes(batch: Batch) -> list[tuple[str, str, int]]:

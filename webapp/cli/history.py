@@ -10,7 +10,8 @@ from webapp.cli.errors import say_errors
 from webapp.db import get_session
 from webapp.db.session import lift_time_limit
 from webapp.history.models import ENTRIES
-from webapp.history.queries import describe_end, find_faults
+from webapp.history.proof import describe_end, find_faults
+from webapp.users.queries import find_existing
 
 
 @click.group("history")
@@ -22,13 +23,14 @@ def history() -> None:
 @with_appcontext
 @say_errors
 def verify() -> None:
-    """Follow every chain; name the first entry of each that was changed or is missing, and exit with 1.
+    """Follow every chain; name the first entry of each that was changed, is missing, was hidden, or was
+    erased though no deletion explains it, and exit with 1.
 
     The last line says how it ends. Kept elsewhere, it tells later whether the end was cut off or all of it
     written anew: as long as nothing was, it is found again among the entries.
     """
     lift_time_limit(get_session())
-    faults = list(find_faults())
+    faults = list(find_faults(find_existing))
     for fault in faults:
         click.echo(f"Lane {fault.lane}: entry {fault.number} {fault.what}.", err=True)
     if faults:

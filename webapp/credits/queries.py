@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from webapp.credits.models import ACCOUNTS, POSTINGS, TRANSFERS
 from webapp.credits.rules import BANK
 from webapp.db import get_connection, get_session
 from webapp.errors import N_, Invalid
+from webapp.history.queries import find_kept_names
 from webapp.listing.definition import Listing, Selection
 from webapp.listing.keyset import SortKey
 from webapp.listing.types import AnyRow
@@ -60,7 +61,8 @@ _BY_KEY = select(*_MOVEMENT).where(_transfers.key_digest == bindparam("key_diges
 
 class Line(NamedTuple):
     """One posting as people read it. ``other_id`` is None where credits were granted or withdrawn,
-    ``actor_id`` where it was done at the command line; a name is empty where the person is forgotten.
+    ``actor_id`` where it was done at the command line; a name is empty where the person is forgotten. Who did
+    it as staff stays named for a time.
     """
 
     id: int
@@ -72,6 +74,7 @@ class Line(NamedTuple):
     other_name: str
     actor_id: int | None
     actor_name: str
+    actor_is_deleted: bool  # for good
     reason: str
 
 
@@ -125,10 +128,12 @@ def tell(rows: Iterable[AnyRow]) -> list[Line]:
     found = get_session().execute(select(*_MOVEMENT).where(_transfers.id.in_(ids)))
     movements = {movement.id: movement for movement in (Movement(*row) for row in found)}
     names = find_names({id_ for it in movements.values() for id_ in (*it[2:4], it.actor_id) if id_})
-    return [_line(row, movements[row.transfer_id], names) for row in rows]
+    gone = {it.actor_id for it in movements.values() if it.actor_id and it.actor_id not in names}
+    kept = find_kept_names(gone)
+    return [_line(row, movements[row.transfer_id], names, kept) for row in rows]
 
 
-def _line(row: AnyRow, movement: Movement, names: dict[int, str]) -> Line:
+def _line(row: AnyRow, movement: Movement, names: Mapping[int, str], kept: Mapping[int, str]) -> Line:
     other = movement.to_user_id if row.amount_cents < 0 else movement.from_user_id
     return Line(
         id=row.id,
@@ -139,7 +144,8 @@ def _line(row: AnyRow, movement: Movement, names: dict[int, str]) -> Line:
         other_id=None if other == BANK else other,
         other_name=names.get(other, ""),
         actor_id=movement.actor_id,
-        actor_name=names.get(movement.actor_id or 0, ""),
+        actor_name={**kept, **names}.get(movement.actor_id or 0, ""),
+        actor_is_deleted=movement.actor_id is not None and movement.actor_id not in names,
         reason=movement.reason,
     )
 

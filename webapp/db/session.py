@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
@@ -49,6 +49,12 @@ def get_connection() -> Connection:
     as long again. What it holds must be flushed before.
     """
     return get_session().connection()
+
+
+def get_settings() -> Settings:
+    """Those of the application at hand, for services, which know no Flask."""
+    found: Settings = current_app.extensions["settings"]
+    return found
 
 
 def bind_database(app: Flask, settings: Settings) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 
 from webapp.access.actor import Actor, Door
+from webapp.access.permissions import Role
 from webapp.db import get_session
 from webapp.errors import N_, NotFound
-from webapp.history.models import ENTRIES, LANES, ORDERS
-from webapp.history.rules import START, Kind, digest, link, segment_of
+from webapp.history.models import ENTRIES, ORDERS
+from webapp.history.rules import Kind, read_named_since, segment_of
 from webapp.listing.definition import Listing, Range, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.types import AnyRow
@@ -144,6 +145,18 @@ def list_stories(subject_id: int, *, most: int) -> list[Story]:
     return [tell(row) for row in get_session().execute(statement)]
 
 
+def list_latest(kind: Kind, *, most: int) -> list[Story]:
+    """The latest entries of that kind, the newest first."""
+    segments = [segment_of(kind, door) for door in Door]
+    statement = (
+        select(*LISTING.columns)
+        .where(_entries.segment.in_(segments))
+        .order_by(_entries.at.desc(), _entries.id.desc())
+        .limit(most)
+    )
+    return [tell(row) for row in get_session().execute(statement)]
+
+
 def find_own(subject_id: int, actor: Actor) -> int | None:
     """The id of the last entry that this request of the actor wrote about somebody."""
     statement = select(_entries.id).where(
@@ -180,70 +193,51 @@ def find_undone(entry_ids: Collection[int]) -> frozenset[int]:
     return frozenset(get_session().scalars(statement)) if entry_ids else frozenset()
 
 
-ROWS_AT_ONCE = 1_000
+# In SQL what rules.is_staff() says.
+IS_STAFF = and_(_entries.actor_role.is_not(None), _entries.actor_role != Role.MEMBER.value)
+PURGES = tuple(segment_of(Kind.PURGED, door) for door in Door)
+PEOPLE_AT_ONCE = 500
 
 
-class Fault(NamedTuple):
-    """The first thing that is wrong in one lane."""
-
-    lane: int
-    number: int
-    what: str
-
-
-CHAINED = (
-    *("at", "kind", "door", "subject_id", "actor_id", "actor_role", "request_id", "version", "undoes_id"),
-    *("details_digest", "origin_digest", "lane", "number"),
-)
-
-
-def find_faults() -> Iterator[Fault]:
-    """Follow every lane from its start to its end; reads every entry."""
-    session = get_session()
-    lanes = session.execute(select(LANES).order_by(LANES.c.lane)).all()
-    for lane in lanes:
-        fault = _follow(lane)
-        if fault is not None:
-            yield fault
-    known = [lane.lane for lane in lanes]
-    lost = select(_entries.lane, func.min(_entries.number)).where(_entries.lane.not_in(known))
-    for number, first in session.execute(lost.group_by(_entries.lane)).all():
-        yield Fault(number, first, N_("is in a lane that is missing"))
+def find_kept_names(actor_ids: Collection[int]) -> dict[int, str]:
+    """By id what those were called who are users no more, while what they did as staff still names them."""
+    names = {}
+    for actor_id in actor_ids:
+        latest = (
+            select(_entries.origin)
+            .where(_entries.actor_id == actor_id, _entries.origin.is_not(None), IS_STAFF)
+            .order_by(_entries.at.desc(), _entries.id.desc())
+            .limit(1)
+        )
+        if origin := get_session().scalar(latest):
+            names[actor_id] = json.loads(origin)["name"]
+    return names
 
 
-def _follow(lane: AnyRow) -> Fault | None:
-    previous, number = START, 0
-    for row in _rows_of(lane.lane, up_to=lane.number):
-        number += 1
-        if row.number != number:
-            return Fault(lane.lane, number, N_("is missing"))
-        facts = {name: getattr(row, name) for name in CHAINED}
-        texts = ((row.details, row.details_digest), (row.origin, row.origin_digest))
-        if link(previous, facts) != row.hash or any(text and digest(text) != kept for text, kept in texts):
-            return Fault(lane.lane, number, N_("was changed"))
-        previous = row.hash
-    if (number, previous) != (lane.number, lane.hash):
-        return Fault(lane.lane, number + 1, N_("is missing"))
-    # Beyond the end, as it was read, there may be what others wrote meanwhile: then the end has moved too.
-    beyond = select(func.min(_entries.number)).where(_entries.lane == lane.lane, _entries.number > number)
-    first = get_session().scalar(beyond)
-    end = get_session().scalar(select(LANES.c.number).where(LANES.c.lane == lane.lane))
-    if first is not None and (end is None or first > end):
-        return Fault(lane.lane, first, N_("is not of this history"))
-    return None
+def list_named(*, before: datetime) -> list[int]:
+    """Those deleted for good whom something still names that they did as staff before then.
+
+    Of those who were deleted before the time of an earlier sweep all is erased already.
+    """
+    named: set[int] = set()
+    purges = select(_entries.at, _entries.id, _entries.subject_id).where(
+        _entries.segment.in_(PURGES), _entries.subject_id.is_not(None)
+    )
+    at, entry_id = find_last_sweep() or datetime.min.replace(tzinfo=UTC), 0
+    while True:
+        later = or_(_entries.at > at, and_(_entries.at == at, _entries.id > entry_id))
+        rows = purges.where(later).order_by(_entries.at, _entries.id).limit(PEOPLE_AT_ONCE)
+        found = get_session().execute(rows).all()
+        if not found:
+            return sorted(named)
+        ids = [row.subject_id for row in found]
+        is_named = and_(_entries.actor_id.in_(ids), _entries.origin.is_not(None), _entries.at < before)
+        named |= set(get_session().scalars(select(_entries.actor_id).where(is_named, IS_STAFF).distinct()))
+        at, entry_id = found[-1].at, found[-1].id
 
 
-def _rows_of(lane: int, *, up_to: int) -> Iterator[AnyRow]:
-    """In pieces, so that the memory stays small however many there are."""
-    rows = select(ENTRIES).where(_entries.lane == lane, _entries.number <= up_to)
-    rows = rows.order_by(_entries.number).limit(ROWS_AT_ONCE)
-    last = -1
-    while found := get_session().execute(rows.where(_entries.number > last)).all():
-        yield from found
-        last = found[-1].number
-
-
-def describe_end() -> str:
-    """The ends of all lanes in one digest."""
-    ends = get_session().execute(select(LANES).where(LANES.c.number > 0).order_by(LANES.c.lane)).all()
-    return digest(" ".join(f"{lane.lane}:{lane.number}:{lane.hash}" for lane in ends))
+def find_last_sweep() -> datetime | None:
+    """Before when nothing names any more who was deleted for good, by the sweeps of all."""
+    sweeps = select(_entries.details).where(_entries.segment.in_(PURGES), _entries.subject_id.is_(None))
+    told = map(read_named_since, get_session().scalars(sweeps))
+    return max((moment for moment in told if moment is not None), default=None)

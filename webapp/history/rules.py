@@ -10,7 +10,9 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from webapp.access.actor import Door
+from webapp.access.permissions import Role
 from webapp.errors import N_
+from webapp.listing.search import searchable
 
 # field → (old, new): texts, numbers, booleans or None. Never a password or a token.
 Change: TypeAlias = tuple[Any, Any]
@@ -18,6 +20,11 @@ Changes: TypeAlias = Mapping[str, Change]
 
 START = "0" * 64  # what the first entry of a lane follows
 LONGEST_REQUEST_ID = 64
+# A fact of a deletion for good: what those who are deleted did as staff since then still names them, and what
+# they did before does no more.
+NAMED_SINCE = "named_since"
+# A fact of a refusal: how many like it were counted, and are not told of, since the last that is.
+LEFT_OUT = "left_out"
 
 
 class Kind(StrEnum):
@@ -101,6 +108,40 @@ DOOR_LETTERS: dict[Door, str] = dict(zip(Door, "pcai", strict=True))
 
 def segment_of(kind: Kind, door: Door) -> str:
     return f"#{KIND_LETTERS[kind]}{DOOR_LETTERS[door]}"
+
+
+def is_staff(role: str | None) -> bool:
+    """Whether who acted in that role stays named for a time, though they are deleted for good."""
+    return role is not None and role != Role.MEMBER
+
+
+def read_named_since(details: str | None) -> datetime | None:
+    """The fact NAMED_SINCE of a deletion's entry, where it tells one: an earlier version did not."""
+    try:
+        moment = datetime.fromisoformat(json.loads(details or "{}")[NAMED_SINCE])
+    except (ValueError, TypeError, KeyError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+def count_left_out(number: int) -> int | None:
+    """Of refusals that may come in floods the 1st, the 10th, the 100th and so on are told: how many lie
+    between this one and the one that was told before it; None where this is none that is told.
+    """
+    power = 10 ** (len(str(number)) - 1)
+    if number != power:
+        return None
+    return max(number - number // 10 - 1, 0)
+
+
+def search_text_of(details: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
+    """By what an entry is found: both names, a note's text, a token's name. It follows from what is told, so
+    that it can be made again when one of the two is erased, and checked.
+    """
+    old, new = details.get("changes", {}).get("note", (None, None))
+    token = str(details.get("token", "")).rpartition(" (…")[0]
+    names = (told["name"] for told in (details, origin) if told)
+    return searchable(*names, new if new is not None else old or "", token)
 
 
 _write = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode

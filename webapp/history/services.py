@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 
 from webapp.access.actor import Actor
-from webapp.db import atomic, get_connection, get_session
+from webapp.db import atomic, get_connection, get_session, get_settings
 from webapp.db.bulk import insert_from_json, stored_time
 from webapp.extensions import utc_now
 from webapp.history.models import ENTRIES, LANES
+from webapp.history.queries import IS_STAFF, list_named
 from webapp.history.rules import (
     LONGEST_REQUEST_ID,
+    NAMED_SINCE,
     Changes,
     Kind,
     canonical,
     digest,
+    is_staff,
     link,
+    search_text_of,
     segment_of,
 )
-from webapp.listing.search import searchable
 
 SALT_BYTES = 12
 LONGEST_ADDRESS = 45
@@ -42,13 +46,12 @@ NOTHING: Mapping[str, Any] = {}
 
 class Happening(NamedTuple):
     """What one entry tells besides its kind and its actor. ``facts`` is what else there is to tell, in plain
-    JSON values; by ``words`` it is found besides the names.
+    JSON values.
     """
 
     subject: Subject | None = None
     changes: Changes = NOTHING
     facts: Mapping[str, Any] = NOTHING
-    words: str = ""
     undoes_id: int | None = None
 
 
@@ -59,11 +62,10 @@ def record(
     subject: Subject | None = None,
     changes: Changes | None = None,
     facts: Mapping[str, Any] | None = None,
-    words: str = "",
     undoes_id: int | None = None,
 ) -> int:
     """Write one entry and answer its id. Raises Conflict when ``undoes_id`` was undone already."""
-    happening = Happening(subject, changes or NOTHING, facts or NOTHING, words, undoes_id)
+    happening = Happening(subject, changes or NOTHING, facts or NOTHING, undoes_id)
     return record_all(kind, [happening], actor=actor)[0]
 
 
@@ -81,7 +83,8 @@ def record_all(kind: Kind, happenings: Sequence[Happening], *, actor: Actor) -> 
     lane = connection.execute(_FREE_LANE).one_or_none()
     if lane is None:  # more writers at once than lanes: wait for the first like the others
         lane = connection.execute(_FIRST_LANE).one()
-    rows, last, origin = [], lane.hash, _origin(actor)
+    told = _origin(actor)
+    rows, last, origin = [], lane.hash, (told, _salted(told))
     for number, happening in enumerate(happenings, lane.number + 1):
         rows.append(_entry(kind, happening, actor, origin, lane=lane.lane, number=number, previous=last))
         last = rows[-1]["hash"]
@@ -112,19 +115,30 @@ _ADD = {
 _ADD["postgresql"] = _ADD["postgresql"].add_cte(_MOVE_END.cte("moved"))  # both in one travel
 
 
-def _origin(actor: Actor) -> str:
-    """The same for all that he does at once: it is erased together."""
+Told = dict[str, Any]
+
+
+def _origin(actor: Actor) -> Told:
     token = {} if actor.token_id is None else {"token": actor.token_id}
-    return _salted({"name": actor.name, "address": actor.address[:LONGEST_ADDRESS], **token})
+    return {"name": actor.name, "address": actor.address[:LONGEST_ADDRESS], **token}
 
 
 def _entry(
-    kind: Kind, happening: Happening, actor: Actor, origin: str, *, lane: int, number: int, previous: str
+    kind: Kind,
+    happening: Happening,
+    actor: Actor,
+    origin: tuple[Told, str],
+    *,
+    lane: int,
+    number: int,
+    previous: str,
 ) -> dict[str, Any]:
-    """The row, linked to the one before it in its lane."""
-    subject, changes, facts, words, undoes_id = happening
-    name = subject.name if subject else ""
-    details = _salted({"name": name, "changes": dict(changes), **facts})
+    """The row, linked to the one before it in its lane. ``origin`` is salted once for all that the actor does
+    at once: it is erased together.
+    """
+    subject, changes, facts, undoes_id = happening
+    told: Told = {"name": subject.name if subject else "", "changes": dict(changes), **facts}
+    details, (told_of_actor, stored_origin) = _salted(told), origin
     values: dict[str, Any] = {
         "at": utc_now(),
         "kind": kind.value,
@@ -136,7 +150,7 @@ def _entry(
         "version": subject.version if subject else None,
         "undoes_id": undoes_id,
         "details_digest": digest(details),
-        "origin_digest": digest(origin),
+        "origin_digest": digest(stored_origin),
         "lane": lane,
         "number": number,
     }
@@ -144,31 +158,79 @@ def _entry(
         **values,
         "hash": link(previous, values),
         "details": details,
-        "origin": origin,
-        "search_text": searchable(name, actor.name, words),
+        "origin": stored_origin,
+        "search_text": search_text_of(told, told_of_actor),
         "segment": segment_of(kind, actor.door),
     }
 
 
-def _salted(value: dict[str, Any]) -> str:
+def _salted(value: Told) -> str:
     """With a salt that is erased with it: nobody can try names against its digest then."""
     return canonical({"salt": secrets.token_hex(SALT_BYTES), **value})
 
 
-@atomic
-def forget(person_id: int) -> None:
-    """Erase who a person was from all that is told about him, and from all that he did himself.
+FORGOTTEN_AT_ONCE = 1_000  # entries of one transaction
 
-    That it happened, when, and what kind of thing it was stays, and so does the chain. The entries are locked
-    in the order of their ids: whoever else they tell of may be forgotten at the same moment.
+
+def named_since() -> datetime:
+    """Who acted as staff stays named in what they did since then (HISTORY_STAFF_DAYS)."""
+    return utc_now() - timedelta(days=get_settings().history_staff_days)
+
+
+@atomic
+def forget(person_id: int) -> Mapping[str, Any]:
+    """Erase who a person was from all that is told about them, and from what they did themselves; but for
+    what they did as staff, which names them until its time is over: else who can delete a colleague could
+    make one, act as them, and be known by none.
+
+    Answer the facts that the entry of their deletion must tell: they explain what is erased. That it
+    happened, when, and what kind of thing it was stays, and so does the chain.
+    """
+    since, entry = named_since(), ENTRIES.c
+    is_about = and_(
+        entry.subject_id == person_id, entry.details.is_not(None), entry.kind != Kind.PURGED.value
+    )
+    is_by = and_(entry.actor_id == person_id, entry.origin.is_not(None), or_(~IS_STAFF, entry.at < since))
+    _erase(or_(is_about, is_by), person_id, since)
+    return {NAMED_SINCE: since.isoformat()}
+
+
+def forget_names(*, actor: Actor) -> int:
+    """Of those who were deleted for good, erase who they were from what they did as staff so long ago that
+    the time is over; answer how many of them there were.
+
+    The entry that tells of it comes first, so that nothing is ever erased that none explains.
+    """
+    since = named_since()
+    people = list_named(before=since)
+    if people:
+        record(Kind.PURGED, actor=actor, facts={NAMED_SINCE: since.isoformat(), "count": len(people)})
+    for person_id in people:
+        while _forget_some(person_id, since) == FORGOTTEN_AT_ONCE:
+            pass
+    return len(people)
+
+
+@atomic
+def _forget_some(person_id: int, since: datetime) -> int:
+    entry = ENTRIES.c
+    is_over = and_(entry.actor_id == person_id, entry.origin.is_not(None), entry.at < since)
+    return _erase(is_over, person_id, since, most=FORGOTTEN_AT_ONCE)
+
+
+def _erase(which: ColumnElement[bool], person_id: int, since: datetime, *, most: int | None = None) -> int:
+    """The entries are locked in the order of their ids: others they tell of may be forgotten at the same
+    moment. Answer how many they were.
     """
     session = get_session()
-    entries = select(ENTRIES).where(or_(ENTRIES.c.subject_id == person_id, ENTRIES.c.actor_id == person_id))
-    for entry in session.execute(entries.order_by(ENTRIES.c.id).with_for_update()).all():
-        details = None if entry.subject_id == person_id else entry.details
-        origin = None if entry.actor_id == person_id else entry.origin
-        told = [json.loads(text) for text in (details, origin) if text]
-        notes = [note for it in told for note in it.get("changes", {}).get("note", []) if note]
-        words = searchable(*(it["name"] for it in told), *notes)
-        values = {"details": details, "origin": origin, "search_text": words}
+    found = session.execute(select(ENTRIES).where(which).order_by(ENTRIES.c.id).limit(most).with_for_update())
+    entries = found.all()
+    for entry in entries:
+        is_about = entry.subject_id == person_id and entry.kind != Kind.PURGED
+        is_over = entry.actor_id == person_id and (not is_staff(entry.actor_role) or entry.at < since)
+        details = None if is_about else entry.details
+        origin = None if is_over else entry.origin
+        told = [json.loads(text) if text else {} for text in (details, origin)]
+        values = {"details": details, "origin": origin, "search_text": search_text_of(*told)}
         session.execute(update(ENTRIES).where(ENTRIES.c.id == entry.id).values(**values))
+    return len(entries)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,9 +11,9 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.errors import N_
 from webapp.history.queries import Story, find_undone
-from webapp.history.rules import DOOR_LABELS, FIELD_LABELS, KIND_LABELS, Kind
-from webapp.web.language import gettext
-from webapp.web.times import format_cents, format_number
+from webapp.history.rules import DOOR_LABELS, FIELD_LABELS, KIND_LABELS, LEFT_OUT, NAMED_SINCE, Kind
+from webapp.web.language import gettext, ngettext
+from webapp.web.times import format_cents, format_day, format_number
 
 REASONS = {
     "unknown": N_("there is no such account"),
@@ -20,6 +21,16 @@ REASONS = {
     "no_password": N_("no password was ever set"),
     "password": N_("the password was wrong"),
     "role": N_("this role may not sign in here"),
+    "throttled": N_("there were too many attempts"),
+    "current_password": N_("the current password was wrong"),
+    "token_unknown": N_("there is no such access token"),
+    "token_expired": N_("the access token has expired"),
+    "token_ended": N_("the access token ended with its owner’s sessions"),
+    "token_revoked": N_("the access token was revoked"),
+    "token_address": N_("the access token is not allowed from this address"),
+    "link_unknown": N_("there is no such password link"),
+    "link_ended": N_("the password link no longer works"),
+    "csrf": N_("the form’s security token was missing or out of date"),
 }
 # What can be taken back, if no later change stands in its way.
 UNDOABLE = frozenset(
@@ -48,6 +59,7 @@ class Line(NamedTuple):
     actor_id: int | None
     actor_name: str
     actor_role: str
+    actor_is_deleted: bool  # in the trash, or for good
     door: str
     address: str
     request_id: str
@@ -78,6 +90,7 @@ def _line(story: Story, actor: Actor, roles: Mapping[int, Role], *, is_undone: b
         actor_id=story.actor_id,
         actor_name=story.actor_name,
         actor_role=gettext(ROLE_LABELS[Role(role)]) if role else "",
+        actor_is_deleted=is_by_deleted(story, roles),
         door=_door(story),
         address=story.address,
         request_id=story.request_id,
@@ -106,9 +119,16 @@ def is_undoable(story: Story) -> bool:
     )
 
 
-def find_undoable_people(stories: Iterable[Story]) -> set[int]:
-    """Those about whom something might be undone, so that their roles are asked for."""
-    return {story.subject_id for story in stories if story.subject_id is not None and is_undoable(story)}
+def find_told_people(stories: Iterable[Story]) -> set[int]:
+    """Whose roles are asked for: of those about whom something might be undone, and of those who did it."""
+    stories = list(stories)
+    undoable = {it.subject_id for it in stories if it.subject_id is not None and is_undoable(it)}
+    return undoable | {it.actor_id for it in stories if it.actor_id is not None}
+
+
+def is_by_deleted(story: Story, roles: Mapping[int, Role]) -> bool:
+    """Whether who did it is deleted by now. ``roles``: see make_lines()."""
+    return story.actor_id is not None and story.actor_id not in roles
 
 
 def _undo_permission(story: Story) -> Permission:
@@ -136,12 +156,37 @@ def may_undo(story: Story, actor: Actor, roles: Mapping[int, Role]) -> bool:
 
 def _note(story: Story) -> str:
     if "reason" in story.facts:
-        return gettext(REASONS.get(str(story.facts["reason"]), ""))
+        return " · ".join(filter(None, _refusal(story.facts)))
+    if NAMED_SINCE in story.facts:
+        return _sweep(story) if story.subject_id is None else ""
     if "count" in story.facts:
         return _extent(story.facts)
     if "cents" in story.facts:
         return _movement(story.facts)
     return str(story.facts.get("rule") or story.facts.get("token", ""))
+
+
+def _refusal(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What was refused, on what, and why; and how many more like it."""
+    reason = REASONS.get(str(facts["reason"]), "")
+    yield gettext(reason) if reason else ""
+    rule = str(facts.get("rule", ""))
+    for name, number in facts.get("object", {}).items():
+        rule = re.sub(rf"<(\w+:)?{re.escape(name)}>", str(number), rule)
+    yield rule
+    yield str(facts.get("token", ""))
+    if "permission" in facts:
+        yield gettext("needs %(permission)s", permission=facts["permission"])
+    if left_out := facts.get(LEFT_OUT):
+        yield ngettext(
+            "%(num)s more before it is not listed", "%(num)s more before it are not listed", left_out
+        )
+
+
+def _sweep(story: Story) -> str:
+    """Of those who were deleted for good before: their names are gone from what they did before that day."""
+    day = format_day(datetime.fromisoformat(story.facts[NAMED_SINCE]))
+    return gettext("the names of deleted staff in entries before %(day)s", day=day)
 
 
 def _extent(facts: Mapping[str, Any]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request, url_for
 
 from webapp.access.guards import requires
-from webapp.access.identity import current_actor, known_identity, page_actor
+from webapp.access.identity import current_actor, known_identity
 from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
-from webapp.history import queries, services
+from webapp.history import queries
+from webapp.history.flood import refuse
 from webapp.history.forms import HistoryFilterForm, page_request
-from webapp.history.rules import Kind
-from webapp.history.timeline import find_undoable_people, make_lines
+from webapp.history.timeline import find_told_people, make_lines
 from webapp.listing.page import paginate
 
 blueprint = Blueprint("history", __name__, url_prefix="/history")
@@ -40,7 +40,7 @@ def list_history() -> Response:
 
 def _read_roles(stories: Sequence[queries.Story]) -> Mapping[int, Role]:
     read: RoleReader = current_app.extensions["roles"]
-    return read(find_undoable_people(stories))
+    return read(find_told_people(stories))
 
 
 def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> Response:
@@ -50,18 +50,17 @@ def _show(form: HistoryFilterForm, *, status: int = 200, **context: object) -> R
 
 def render_timeline(user_id: int, role: Role, stories: Sequence[queries.Story]) -> str:
     """The latest of what was done to somebody; of one more than are shown it is known that there are more."""
+    shown = stories[:SHOWN_OF_A_PERSON]
     return render_template(
         "history/panel.html",
-        lines=make_lines(stories[:SHOWN_OF_A_PERSON], current_actor(), {user_id: role}),
+        lines=make_lines(shown, current_actor(), {**_read_roles(shown), user_id: role}),
         all_url=url_for("history.list_history", user=user_id) if len(stories) > SHOWN_OF_A_PERSON else None,
     )
 
 
 def record_refusals(response: Response) -> Response:
-    """What somebody signed in was not allowed to do stands in the history as well."""
+    """What people signed in were not allowed to do stands in the history as well."""
     identity = known_identity()
     if response.status_code == 403 and identity is not None and request.url_rule is not None:  # noqa: PLR2004
-        actor = page_actor(user_id=identity.id, name=identity.display_name, role=identity.role)
-        rule = f"{request.method} {request.url_rule}"
-        services.record(Kind.REFUSED, actor=actor, facts={"rule": rule})
+        refuse("permission", identity.actor)
     return response

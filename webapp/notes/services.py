@@ -154,5 +154,4 @@ def describe(note: Note, person: User | Person, *, change: Change) -> Happening:
             "author_id": note.author_id,
             "created_at": note.created_at.isoformat(),
         },
-        words=note.text,
     )

@@ -9,6 +9,7 @@ from webapp.access.guards import requires
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.errors import Conflict, Invalid, Stale
+from webapp.history.queries import find_kept_names
 from webapp.notes import queries, services
 from webapp.notes.forms import NoteForm
 from webapp.notes.models import Note
@@ -80,10 +81,14 @@ def _show_form(form: NoteForm, user: User, note: Note | None, status: int) -> Re
 
 def render_notes(user: User) -> str:
     actor = current_actor()
+    notes = queries.list_notes(user.id)
     return render_template(
         "notes/panel.html",
         user=user,
-        notes=queries.list_notes(user.id),
+        notes=notes,
+        deleted=find_kept_names(
+            {note.author_id for note in notes if note.author_id and not note.author_name}
+        ),
         own_id=actor.user_id,
         can_add=actor.may(Permission.USERS_EDIT, on=user.role),
         can_delete=actor.may(Permission.USERS_DELETE, on=user.role),

@@ -9,12 +9,16 @@ from flask import request
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.actor import Door
-from webapp.access.identity import Identity, door_of_request
+from webapp.access.identity import Identity, door_of_request, page_actor
 from webapp.access.permissions import may_sign_in
+from webapp.auth.rules import network_of
 from webapp.errors import N_, Malformed
 from webapp.extensions import utc_now
+from webapp.history.flood import count_refusal, record_refusal
+from webapp.history.rules import Kind
+from webapp.history.services import Subject
 from webapp.tokens import services
-from webapp.tokens.queries import Bearer, find_token, is_token_there
+from webapp.tokens.queries import Bearer, find_refused, find_revoked, find_token, is_token_there
 from webapp.tokens.rules import USED_INTERVAL, holds_token, read_bearer
 
 logger = logging.getLogger(__name__)
@@ -30,6 +34,7 @@ def load_identity() -> Identity | None:
     address = request.remote_addr or ""
     bearer = find_token(secret, address=address)
     if bearer is None or not may_sign_in(bearer.role):
+        _note_refusal(secret, address)
         return None
     _mark_used(bearer, address)
     return Identity(
@@ -55,6 +60,21 @@ def _mark_used(bearer: Bearer, address: str) -> None:
         services.mark_used(bearer.token_id, address=address, now=now)
     except SQLAlchemyError:
         logger.warning("could not note when token %d was last used", bearer.token_id, exc_info=True)
+
+
+def _note_refusal(secret: str, address: str) -> None:
+    """Of a token that opens nothing it is recorded why, and whose it is, as far as that is known."""
+    known = find_refused(secret, address=address)
+    key = network_of(address) if known is None else known
+    told = count_refusal("token" if known is None else f"token of {known.user_id}", key)
+    if told is None:
+        return
+    known = known or find_revoked(secret)
+    facts = {"reason": known.reason if known else "token_unknown", **told}
+    if known:
+        facts["token"] = known.label
+    subject = Subject(known.user_id, known.owner) if known else None
+    record_refusal(Kind.SIGN_IN_FAILED, actor=page_actor(), subject=subject, facts=facts)
 
 
 def refuse_token_in_address() -> None:

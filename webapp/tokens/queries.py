@@ -12,15 +12,18 @@ from webapp.access.permissions import Permission, Role
 from webapp.db import get_connection, get_session
 from webapp.errors import N_, NotFound
 from webapp.extensions import UtcDateTime, table_of, utc_now
+from webapp.history.queries import list_latest
+from webapp.history.rules import Kind
 from webapp.listing.definition import Listing, SearchIndex, Segments, Selection
 from webapp.listing.keyset import LARGEST_ID, SortKey
 from webapp.listing.types import AnyRow
 from webapp.tokens.models import ORDERS, SEGMENTS, TOKENS, Token
-from webapp.tokens.rules import hash_secret, is_within, unpack_scopes
+from webapp.tokens.rules import digest_of, hash_secret, is_within, label_of, unpack_scopes
 from webapp.users.models import User
 from webapp.users.queries import Person
 
 TOKEN_IS_GONE = N_("This token was revoked already.")
+MOST_REVOKED = 1_000
 
 _tokens, _users = TOKENS.c, table_of(User).c
 
@@ -113,6 +116,43 @@ def find_token(secret: str, *, address: str) -> Bearer | None:
         time_zone=row.time_zone,
         epoch=row.session_epoch,
     )
+
+
+class Refused(NamedTuple):
+    """A token of ours that opens nothing, by its ``label``, and why: a reason as the history tells it."""
+
+    user_id: int
+    owner: str
+    label: str
+    reason: str
+
+
+def find_refused(secret: str, *, address: str) -> Refused | None:
+    """The token that find_token() does not answer, where it is still there."""
+    columns = (_tokens.name, _tokens.hint, _tokens.expires_at, _tokens.epoch, _tokens.address_range)
+    owner = func.coalesce(func.nullif(_users.full_name, ""), _users.email).label("owner")
+    of_owner = (_users.id.label("user_id"), owner, _users.is_active, _users.session_epoch)
+    found = select(*columns, *of_owner).where(
+        _users.id == _tokens.user_id, _tokens.token_hash == hash_secret(secret)
+    )
+    row = get_connection().execute(found).one_or_none()
+    if row is None:
+        return None
+    reason = "token_expired" if row.expires_at <= utc_now() else "token_ended"
+    is_alive = reason == "token_ended" and row.is_active and row.epoch == row.session_epoch
+    if is_alive and not is_within(address, row.address_range):
+        reason = "token_address"
+    return Refused(row.user_id, row.owner, label_of(row.name, row.hint), reason)
+
+
+def find_revoked(secret: str) -> Refused | None:
+    """The token of which only the history knows by now, if it was among the latest that were revoked."""
+    digest = digest_of(hash_secret(secret))
+    for story in list_latest(Kind.TOKEN_REVOKED, most=MOST_REVOKED):
+        if story.facts.get("digest") == digest and story.subject_id is not None:
+            label = str(story.facts.get("token", ""))
+            return Refused(story.subject_id, story.subject_name, label, "token_revoked")
+    return None
 
 
 def is_token_there(token_id: int) -> bool:

@@ -68,6 +68,16 @@ def _base62(number: int, length: int) -> str:
     return text.rjust(length, _DIGITS[0])
 
 
+def label_of(name: str, hint: str) -> str:
+    """As the history names a token: it is found there by the name alone (history/rules.py)."""
+    return f"{name} (…{hint})"
+
+
+def digest_of(token_hash: str) -> str:
+    """By which a token that was revoked is known again: half of a hash that tells nothing of it."""
+    return token_hash[:32]
+
+
 def is_token(text: str) -> bool:
     """Whether we may have made it: of mistyped and made-up ones the database need not be asked."""
     found = _FORMAT.fullmatch(text)

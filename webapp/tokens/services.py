@@ -98,5 +98,7 @@ def mark_used(token_id: int, *, address: str, now: datetime) -> None:
 
 
 def _record(kind: Kind, token: Token, owner: User, actor: Actor) -> None:
-    facts = {"token": f"{token.name} (…{token.hint})", "scopes": token.scopes.split()}
-    record(kind, actor=actor, subject=about(owner), facts=facts, words=token.name)
+    facts = {"token": rules.label_of(token.name, token.hint), "scopes": token.scopes.split()}
+    if kind is Kind.TOKEN_REVOKED:
+        facts["digest"] = rules.digest_of(token.token_hash)
+    record(kind, actor=actor, subject=about(owner), facts=facts)

@@ -139,6 +139,13 @@ def find_roles(user_ids: Collection[int]) -> dict[int, Role]:
     return {row.id: row.role for row in get_session().execute(statement)}
 
 
+def find_existing(user_ids: Collection[int]) -> set[int]:
+    """Those of them that are users, or in the trash: the others are deleted for good, or never were."""
+    users = select(_users.id).where(_users.id.in_(user_ids))
+    trashed = select(_trash.user_id).where(_trash.user_id.in_(user_ids))
+    return set(get_session().scalars(users.union(trashed)))
+
+
 def list_trashed(user_ids: Collection[int], *, is_locking: bool = False) -> list[Person]:
     """The same of the trash."""
     columns = (_trash.user_id, _trash.full_name, _trash.email, _trash.role)

@@ -19,7 +19,7 @@ from webapp.db import atomic, get_session
 from webapp.errors import N_, DomainError, NotFound
 from webapp.extensions import UtcDateTime, utc_now
 from webapp.history.rules import Kind
-from webapp.history.services import Subject, forget, record
+from webapp.history.services import Subject, forget, forget_names, record
 from webapp.listing.keyset import LARGEST_ID
 from webapp.users import rules
 from webapp.users.models import TRASH, USERS, Trashed, User, derive_keys
@@ -111,14 +111,16 @@ def restore_user(
 
 @atomic
 def purge_user(user_id: int, *, actor: Actor) -> None:
-    """Delete for good. The history keeps that something was done, and forgets about whom."""
+    """Delete for good. The history keeps that something was done, and forgets about whom; who did it as staff
+    stays named for a time (see forget()).
+    """
     trashed = get_trashed(user_id)
     actor.require(Permission.USERS_DELETE, on=trashed.role)
     _take_out(user_id)
-    forget(user_id)
+    facts = forget(user_id)
     for clean in _cleaners:
         clean(user_id)
-    record(Kind.PURGED, actor=actor, subject=Subject(user_id, ""))
+    record(Kind.PURGED, actor=actor, subject=Subject(user_id, ""), facts=facts)
 
 
 def purge_older(than: datetime, *, actor: Actor) -> int:
@@ -129,6 +131,7 @@ def purge_older(than: datetime, *, actor: Actor) -> int:
         with suppress(NotFound):  # restored meanwhile
             purge_user(user_id, actor=actor)
             purged += 1
+    forget_names(actor=actor)
     for sweep in _sweepers:
         sweep()
     return purged

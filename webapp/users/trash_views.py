@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from webapp.access.guards import requires
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
-from webapp.db import get_session
+from webapp.db import get_session, get_settings
 from webapp.errors import Conflict, Invalid
 from webapp.listing.definition import Selection
 from webapp.listing.page import PageRequest, paginate
@@ -66,4 +66,6 @@ def purge_user(user_id: int) -> Response:
         trash.purge_user(user_id, actor=current_actor())
         tell(gettext("%(name)s is deleted for good.", name=name))
         return redirect(url_for("trash.list_trash"), 303)
-    return make_response(render_template("users/purge.html", trashed=trashed))
+    return make_response(
+        render_template("users/purge.html", trashed=trashed, staff_days=get_settings().history_staff_days)
+    )
