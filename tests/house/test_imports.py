@@ -73,6 +73,7 @@ FILES: dict[str, frozenset[str]] = {
         "browser": "services queries rules",
         "bearer": "services queries rules",
         "refusals": "browser forms rules",
+        "confirmation": "browser forms queries rules services",
         "undo_views": "undoing queries urls",
         "views": "forms services queries models rules urls table comparison browser refusals undo_views"
         " trash undoing timeline obstacles locks preview drafts running runner wording presence export",
@@ -80,7 +81,7 @@ FILES: dict[str, frozenset[str]] = {
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
         "__init__": "rules queries services drafts views export_views undo_views trash trash_views "
-        " presence_views undoing browser bearer refusals",
+        " presence_views undoing browser bearer refusals confirmation",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.

@@ -15,7 +15,7 @@ from webapp.access.identity import Identity, door_of_request, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
 from webapp.auth.queries import find_session, is_session_open
-from webapp.auth.rules import SEEN_INTERVAL
+from webapp.auth.rules import MAX_CONFIRMATION_AGE, SEEN_INTERVAL
 from webapp.config import Settings
 from webapp.extensions import utc_now
 from webapp.web.language import forget_language
@@ -58,6 +58,8 @@ def load_identity() -> Identity | None:
         session_id=row.session_id,
         epoch=row.session_epoch,
         credential=partial(is_session_open, row.session_id),
+        is_confirmed=now - row.confirmed_at < MAX_CONFIRMATION_AGE,
+        notices_since=row.notices_since,
     )
 
 

@@ -45,6 +45,8 @@ _sessions, _users = SignInSession.__table__.c, User.__table__.c
 _FIND_SESSION = select(
     _sessions.id.label("session_id"),
     _sessions.last_seen_at,
+    func.coalesce(_sessions.confirmed_at, _sessions.created_at).label("confirmed_at"),
+    _sessions.notices_since,
     _users.id,
     _users.email,
     _users.full_name,

@@ -20,6 +20,7 @@ REASONS = {
     "no_password": N_("no password was ever set"),
     "password": N_("the password was wrong"),
     "role": N_("this role may not sign in here"),
+    "current_password": N_("the password was wrong when it was asked for again"),
 }
 # What can be taken back, if no later change stands in its way.
 UNDOABLE = frozenset(
