@@ -112,6 +112,7 @@ ASKS_FOR_ITS_OWN = {"auth.sign_in", "auth.change_password", "auth.use_password_l
 OF_ROLES_ONLY = {"undo.undo_change", "batches.undo_batch"}  # tried below
 NOT_ASKED = {
     *("auth.sign_out", "auth.revoke_device", "auth.revoke_other_devices", "auth.edit_profile"),
+    "notices.acknowledge_notices",
     *("auth.lift_throttle", "tokens.revoke_own_token"),
     *("users.activate_user", "users.deactivate_user", "users.delete_user", "trash.restore_user"),
     *("notes.add_note", "notes.edit_note", "notes.delete_note", "credits.transfer_credits"),

@@ -417,6 +417,7 @@ SIGNING_IN = (
         entries=0,
         has_effect=False,
     ),
+    Change(auth.mark_notices, signed_in, lambda _: auth.mark_notices(1, since=utc_now()), entries=0),
     Change(auth.mark_seen, signed_in, lambda _: auth.mark_seen(1, utc_now()), entries=0),
     Change(
         auth.change_password,

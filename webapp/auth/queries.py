@@ -79,6 +79,13 @@ def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:
     return get_session().scalars(statement, _limits(settings)).all()
 
 
+def find_unread_since(user_id: int) -> datetime | None:
+    """Return from when on a session of the person still has to show what happened to their account."""
+    return get_session().scalar(
+        select(func.min(SignInSession.notices_since)).where(SignInSession.user_id == user_id)
+    )
+
+
 class Credentials(NamedTuple):
     """What a sign-in is checked against."""
 

@@ -151,6 +151,13 @@ def mark_seen(session_id: int, now: datetime) -> None:
     )
 
 
+@atomic
+def mark_notices(session_id: int, *, since: datetime | None) -> None:
+    """Note from when on this session shows what happened to the account; None when it was acknowledged."""
+    own = update(SignInSession).where(SignInSession.id == session_id)
+    get_session().execute(own.values(notices_since=since))
+
+
 def change_password(
     user: User, *, current: str, new: str, address: str, user_agent: str, actor: Actor
 ) -> str:
