@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,10 +22,11 @@ from tests.access.test_routes import (
     set_stage,  # noqa: F401 - a fixture
 )
 from tests.auth.test_browser import age_sessions
-from tests.conftest import PASSWORD, MakeUser, SignedIn, newest_entry, read_tables, read_user
+from tests.conftest import PASSWORD, MakeUser, SignedIn, newest_entry, read_tables, read_user, user_maker
 from tests.pages.asking import text_of
 from tests.pages.batching import begin, choose, press
 from tests.pages.form_reader import read_form
+from tests.racing import race
 from tests.visitor import Visitor, field_error, field_value
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, Role
@@ -35,16 +36,15 @@ from webapp.auth.rules import MAX_CONFIRMATION_AGE, MOST_PER_PAIR
 from webapp.batches.models import BATCHES
 from webapp.batches.rules import digest_of
 from webapp.db import get_session
-from webapp.errors import Invalid, SignInEnded
+from webapp.errors import Busy, Invalid, SignInEnded
 from webapp.extensions import utc_now
 from webapp.history.models import ENTRIES
 from webapp.history.queries import get_story
 from webapp.history.rules import Kind
-from webapp.users import passwords
 from webapp.users.models import User
 from webapp.users.passwords import hash_password
 from webapp.users.queries import get_user
-from webapp.users.services import deactivate_user, set_password, update_user
+from webapp.users.services import deactivate_user, set_password, sign_out_everywhere, update_user
 
 TERMINAL = Actor.command_line()
 OLD = {"created_at": MAX_CONFIRMATION_AGE + timedelta(seconds=1)}
@@ -277,6 +277,18 @@ def test_what_is_wrong_with_a_form_is_said_before_the_password_is_asked_for(
     assert visitor.post(f"/users/{user.id}/edit", bad).status_code == 422
 
 
+def test_what_is_only_foreseen_is_not_asked(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
+    """A grant is shown first and then made: it asks once."""
+    visitor, user = signed_in(), make_user()
+    age_sessions(app, **OLD)
+    shown = visitor.post(f"/users/{user.id}/credits/grant", {"amount": "5", "reason": "A present"})
+    assert (shown.status_code, "Grant 5.00?" in shown.text) == (200, True)
+    form = read_form(shown.text, holding="confirmed")
+    asked = visitor.post_raw(f"/users/{user.id}/credits/grant", form.fields)
+    assert asked.status_code == 401
+    assert confirm(visitor, asked).status_code == 303
+
+
 def test_undoing_a_change_of_the_role_is_asked_and_of_the_name_not(
     app: Flask, signed_in: SignedIn, make_user: MakeUser
 ) -> None:
@@ -445,62 +457,67 @@ def own_actor(app: Flask, user: User) -> tuple[Actor, int]:
     return actor, session_id
 
 
-def confirm_while(
-    app: Flask, user: User, meanwhile: Callable[[Actor], object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Something happens in the moment in which the password is compared."""
+def confirm_late(app: Flask, user: User, meanwhile: Callable[[Actor], object]) -> None:
+    """Something happens between the moment in which the user was read and the one in which it is written."""
     actor, session_id = own_actor(app, user)
-    compare = passwords.verify_password
-
-    def compare_slowly(hashed: str | None, password: str) -> bool:
-        matches = compare(hashed, password)
-        with app.app_context():
-            meanwhile(actor)
-        return matches
-
-    monkeypatch.setattr(passwords, "verify_password", compare_slowly)
+    with app.app_context():
+        meanwhile(actor)
     with app.app_context():
         try:
-            services.confirm_identity(
-                get_user(user.id), password=PASSWORD, session_id=session_id, address="", actor=actor
-            )
+            services.confirm_identity(user, password=PASSWORD, session_id=session_id, address="", actor=actor)
         finally:
-            confirmed = get_session().scalars(select(SignInSession.confirmed_at)).all()
-            assert set(confirmed) <= {None}
+            assert set(get_session().scalars(select(SignInSession.confirmed_at))) <= {None}
 
 
-def test_a_password_that_was_changed_meanwhile_confirms_nothing(
-    app: Flask, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def change(_actor: Actor) -> None:
-        set_password(get_user(1), password=NEW_PASSWORD, actor=TERMINAL)
-
+def test_a_password_that_was_changed_meanwhile_confirms_nothing(app: Flask, make_user: MakeUser) -> None:
+    user = make_user(role=Role.SUPPORT)
     with pytest.raises(SignInEnded):
-        confirm_while(app, make_user(role=Role.SUPPORT), change, monkeypatch)
+        confirm_late(
+            app,
+            user,
+            lambda _: set_password(get_user(user.id), password=NEW_PASSWORD, actor=TERMINAL),
+        )
 
 
-def test_nor_does_one_whose_hash_alone_is_another(
-    app: Flask, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nor_does_one_whose_hash_alone_is_another(app: Flask, make_user: MakeUser) -> None:
     def rewrite(_actor: Actor) -> None:
         get_session().execute(update(User).values(hashed_password=hash_password(NEW_PASSWORD)))
         get_session().commit()
 
     with pytest.raises(Invalid):
-        confirm_while(app, make_user(role=Role.SUPPORT), rewrite, monkeypatch)
+        confirm_late(app, make_user(role=Role.SUPPORT), rewrite)
 
 
-def test_nor_in_a_session_or_an_account_that_has_ended(
-    app: Flask, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nor_in_a_session_or_an_account_that_has_ended(app: Flask, make_user: MakeUser) -> None:
     make_user(role=Role.ADMINISTRATOR)
     user = make_user(role=Role.SUPPORT)
     with pytest.raises(SignInEnded):
-        confirm_while(
-            app, user, lambda actor: services.revoke_other_sessions(keep=0, actor=actor), monkeypatch
-        )
+        confirm_late(app, user, lambda actor: services.revoke_other_sessions(keep=0, actor=actor))
     with pytest.raises(SignInEnded):
-        confirm_while(app, user, lambda _: deactivate_user(get_user(user.id), actor=TERMINAL), monkeypatch)
+        confirm_late(app, user, lambda _: deactivate_user(get_user(user.id), actor=TERMINAL))
+
+
+def test_of_many_at_once_none_confirms_a_session_that_ends(file_app: Flask, hashed_password: str) -> None:
+    """A session that was stolen is confirmed by six threads while its owner signs out everywhere."""
+    user = user_maker(file_app, hashed_password)(role=Role.SUPPORT)
+    actor, session_id = own_actor(file_app, user)
+
+    def confirm_it() -> None:
+        services.confirm_identity(
+            get_user(user.id), password=PASSWORD, session_id=session_id, address="", actor=actor
+        )
+
+    ended: list[datetime] = []
+
+    def end_all() -> None:
+        sign_out_everywhere(get_user(user.id), actor=TERMINAL)
+        ended.append(utc_now())
+
+    outcomes = race(file_app, *[confirm_it] * 6, end_all)
+    assert {type(outcome) for outcome in outcomes} <= {type(None), SignInEnded, Busy}
+    with file_app.app_context():
+        [confirmed_at] = get_session().scalars(select(SignInSession.confirmed_at))
+    assert confirmed_at is None or confirmed_at <= ended[0]
 
 
 def test_a_cookie_says_nothing_of_it(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
