@@ -64,6 +64,14 @@ class SignInEnded(DomainError):
     """Everything the actor was let in by ended while the request was under way; nothing was written."""
 
 
+class ConfirmationRequired(DomainError):
+    """The act needs a fresh proof of who acts, and the message names the act; nothing was written."""
+
+    def __init__(self, act: str, **params: object) -> None:
+        super().__init__(act)
+        self.params = params
+
+
 class Throttled(DomainError):
     """Too many attempts; ``retry_after`` is in seconds, ``refused`` how many were by now, with this one."""
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from tests.conftest import PASSWORD, ROLES, MakeUser, SignedIn, newest_entry, read_tables
@@ -369,6 +369,18 @@ ROUTES = (
         answers={"GET": 200},
     ),
     Route(
+        endpoint="notices.show_notices",
+        path="/auth/notices/",
+        permission=Permission.OWN_ACCOUNT,
+        answers={"GET": 200},
+    ),
+    Route(
+        endpoint="notices.acknowledge_notices",
+        path="/auth/notices/",
+        permission=Permission.OWN_ACCOUNT,
+        answers={"POST": 303},
+    ),
+    Route(
         endpoint="auth.revoke_device",
         path="/auth/devices/{device}/revoke",
         permission=Permission.OWN_ACCOUNT,
@@ -489,6 +501,10 @@ class Stage:
         )
         if route.endpoint == "auth.revoke_other_devices":
             _open_device(app, visitor.user or row)
+        if route.endpoint == "notices.acknowledge_notices":
+            with app.app_context():
+                get_session().execute(update(SignInSession).values(notices_since=utc_now()))
+                get_session().commit()
         if route.endpoint == "auth.lift_throttle":
             with app.app_context():
                 count_attempt(email=row.email, address="192.0.2.1")
@@ -593,11 +609,11 @@ def set_stage(app: Flask, make_user: MakeUser, signed_in: SignedIn) -> SetStage:
     return prepare
 
 
-def read_everything(app: Flask) -> tuple[dict[str, list[tuple[object, ...]]], list[int]]:
-    """Every table, and which sessions there are."""
+def read_everything(app: Flask) -> tuple[dict[str, list[tuple[object, ...]]], set[tuple[object, ...]]]:
+    """Every table, which sessions there are, and what they still have to show."""
     with app.app_context():
-        sessions = sorted(get_session().scalars(select(SignInSession.id)))
-    return read_tables(app), sessions
+        rows = get_session().execute(select(SignInSession.id, SignInSession.notices_since)).all()
+    return read_tables(app), {(row.id, row.notices_since) for row in rows}
 
 
 # The table itself

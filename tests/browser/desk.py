@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
+from sqlalchemy import update
 
 from tests.conftest import MakeUser
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
-from webapp.auth.services import open_session
+from webapp.auth.models import SignInSession
+from webapp.auth.rules import MAX_CONFIRMATION_AGE
+from webapp.auth.services import create_password_link, open_session
+from webapp.db import get_session
+from webapp.extensions import utc_now
 from webapp.users.models import User
 from webapp.users.presence import OPENED_LASTS, find_presence, note_open
 from webapp.users.queries import get_user
@@ -50,6 +56,24 @@ class Desk:
     def end_sessions(self, user: User) -> None:
         with self.app.app_context():
             sign_out_everywhere(get_user(user.id), actor=TERMINAL)
+
+    def age_sessions(self, user: User) -> None:
+        """They signed in too long ago for what asks for a fresh password."""
+        old = {"created_at": utc_now() - MAX_CONFIRMATION_AGE - timedelta(seconds=1), "confirmed_at": None}
+        with self.app.app_context():
+            get_session().execute(update(SignInSession).where(SignInSession.user_id == user.id).values(old))
+            get_session().commit()
+
+    def give_news(self, user: User) -> None:
+        """Something happened to their account before they signed in, and is not acknowledged."""
+        with self.app.app_context():
+            since = utc_now()
+            create_password_link(get_user(user.id), actor=replace(TERMINAL, address="2001:db8::1"))
+            values = {"created_at": utc_now(), "notices_since": since}
+            get_session().execute(
+                update(SignInSession).where(SignInSession.user_id == user.id).values(values)
+            )
+            get_session().commit()
 
     def rename(self, user: User, full_name: str) -> None:
         """Somebody else saves this user."""

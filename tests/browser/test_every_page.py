@@ -455,6 +455,22 @@ def link(visit: Visit) -> None:
     visit.make_link()
 
 
+@sight("auth.create_password_link", "Confirm it’s you")
+def confirmation(visit: Visit) -> None:
+    visit.open_person()
+    visit.desk.age_sessions(visit.admin)
+    visit.click("Password link")
+    expect(visit.label("Password")).to_be_focused()
+
+
+@sight("auth.create_password_link", "Confirm it’s you")
+def confirmation_with_errors(visit: Visit) -> None:
+    confirmation(visit)
+    visit.label("Password").fill("not the password")
+    visit.click("Confirm")
+    expect(visit.page.get_by_role("alert")).to_be_focused()
+
+
 @sight("auth.use_password_link", "Set your password")
 def set_password(visit: Visit) -> None:
     visit.open(visit.make_link())
@@ -485,6 +501,25 @@ def link_that_is_dead(visit: Visit) -> None:
 def devices(visit: Visit) -> None:
     visit.desk.session_cookie(visit.admin)
     visit.open("/auth/devices")
+
+
+@sight("notices.show_notices", "Recent account activity")
+def notices(visit: Visit) -> None:
+    visit.desk.give_news(visit.admin)
+    visit.open("/auth/notices/")
+    expect(visit.page.get_by_text("made a password link")).to_be_visible()
+
+
+@sight("notices.show_notices", "Recent account activity")
+def no_notices(visit: Visit) -> None:
+    visit.open("/auth/notices/")
+
+
+@sight("users.list_users", "Users")
+def list_with_news_of_the_account(visit: Visit) -> None:
+    visit.desk.give_news(visit.admin)
+    visit.open("/users/?page_size=20")
+    expect(visit.page.get_by_text("There is new activity on your account.")).to_be_visible()
 
 
 def make_token(visit: Visit, name: str) -> str:

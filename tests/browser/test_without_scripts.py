@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.desk import Desk
 from tests.conftest import PASSWORD, read_user
+from webapp.access.permissions import Role
 from webapp.users.models import User
 
 
@@ -111,3 +112,45 @@ def test_nothing_is_offered_that_only_a_script_could_do(page: Page) -> None:
     for path in ("/users/", "/help", "/auth/password"):
         page.goto(path)
         assert [element for element in page.locator(".js").all() if element.is_visible()] == []
+
+
+def test_an_act_that_asks_for_the_password_goes_on_after_it(desk: Desk, admin: User, page: Page) -> None:
+    person = desk.make_user(full_name="Rita Role")
+    page.goto(f"/users/{person.id}/edit")
+    page.get_by_label("Full name (optional)").fill("Rita Renamed")
+    page.get_by_label("Role").select_option("support")
+    desk.age_sessions(admin)
+    press(page, "Save")
+    expect(page.get_by_text("Change the role of Rita Role to Support")).to_be_visible()
+    field = page.get_by_label("Password", exact=True)
+    expect(field).to_be_focused()
+    field.fill("not the password")
+    press(page, "Confirm")
+    field.fill(PASSWORD)
+    press(page, "Confirm")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Rita Renamed")
+    saved = read_user(desk.app, person.id)
+    assert saved is not None
+    assert (saved.full_name, saved.role) == ("Rita Renamed", Role.SUPPORT)
+
+
+def test_a_file_is_downloaded_after_the_password(desk: Desk, admin: User, page: Page) -> None:
+    page.goto("/users/?q=mar")
+    desk.age_sessions(admin)
+    press(page, "Export")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    with page.expect_download() as download:
+        press(page, "Confirm")
+    assert download.value.suggested_filename.startswith("users-")
+    page.get_by_role("button", name="Back").click()
+    expect(page).to_have_url(re.compile(r"/users/\?q=mar$"))
+
+
+def test_news_of_the_account_are_acknowledged(desk: Desk, admin: User, page: Page) -> None:
+    desk.give_news(admin)
+    page.goto("/users/?q=mar")
+    page.get_by_role("link", name="Review it").click()
+    expect(page.get_by_text("made a password link")).to_be_visible()
+    press(page, "OK, I recognize this")
+    page.goto("/users/")
+    expect(page.get_by_text("There is new activity on your account.")).to_have_count(0)

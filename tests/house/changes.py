@@ -49,7 +49,7 @@ from webapp.users import services as users
 from webapp.users.many import Deactivation, change_many
 from webapp.users.models import Trashed, User, derive_keys
 from webapp.users.passwords import hash_password
-from webapp.users.queries import select_users
+from webapp.users.queries import get_user, select_users
 
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
 STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
@@ -366,6 +366,17 @@ def sign_in(password: str) -> str:
     return auth.sign_in(email="ann@example.org", password=password, actor=STRANGER, **WHERE)
 
 
+def confirm(device: tuple[SignInSession, Actor], password: str) -> None:
+    session, actor = device
+    auth.confirm_identity(
+        get_user(session.user_id),
+        password=password,
+        session_id=session.id,
+        address=WHERE["address"],
+        actor=actor,
+    )
+
+
 # An attempt counts also when all that follows fails: it is counted before the password is looked at.
 COUNTED = frozenset({"attempts"})
 
@@ -415,6 +426,7 @@ SIGNING_IN = (
         entries=0,
         has_effect=False,
     ),
+    Change(auth.mark_notices, signed_in, lambda _: auth.mark_notices(1, since=utc_now()), entries=0),
     Change(auth.mark_seen, signed_in, lambda _: auth.mark_seen(1, utc_now()), entries=0),
     Change(
         auth.require_current_password,
@@ -433,6 +445,23 @@ SIGNING_IN = (
         lambda user: auth.change_password(user, current=PASSWORD, new=NEW_PASSWORD, actor=own(user), **WHERE),
         transactions=2,
         kept=COUNTED,
+    ),
+    Change(
+        auth.confirm_identity,
+        device,
+        lambda it: confirm(it, PASSWORD),
+        entries=0,
+        transactions=2,
+        kept=COUNTED,
+    ),
+    Change(
+        auth.confirm_identity,
+        device,
+        lambda it: confirm(it, "not the password"),
+        "refused",
+        transactions=2,
+        kept=COUNTED,
+        raises=Invalid,
     ),
     Change(auth.create_password_link, put, lambda user: auth.create_password_link(user, actor=DESK)),
     Change(

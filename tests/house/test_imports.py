@@ -70,25 +70,29 @@ FILES: dict[str, frozenset[str]] = {
         "comparison": "forms models queries services",
         "timeline": "rules queries",
         "obstacles": "models rules queries throttle",
+        "notices": "models rules queries",
+        "notice_views": "browser models notices queries rules services timeline",
         "browser": "services queries rules",
         "flood": "services rules",
         "bearer": "services queries rules flood",
         "refusals": "browser forms rules flood",
+        "confirmation": "browser forms queries rules services",
         "undo_views": "undoing queries urls",
         "views": "forms services queries models rules urls table comparison browser refusals undo_views"
-        " trash undoing timeline obstacles locks preview drafts running runner wording presence export flood",
+        " trash undoing timeline obstacles locks preview drafts running runner wording presence"
+        " export flood notice_views",
         "export_views": "export queries forms views",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules queries services flood drafts views export_views undo_views trash trash_views "
-        " presence_views undoing browser bearer refusals",
+        "__init__": "rules queries services flood drafts views export_views undo_views trash trash_views"
+        " presence_views undoing browser bearer refusals confirmation notice_views",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "export", "amending", "proof", "statements"),
+        *("many", "many_trash", "changes", "keys", "notices", "export", "amending", "proof", "statements"),
         *("locks", "preview", "drafts", "running"),
     }
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from webapp.access.permissions import Permission, Role, may
-from webapp.errors import N_, Forbidden
+from webapp.errors import N_, ConfirmationRequired, Forbidden
 
 
 class Door(StrEnum):
@@ -29,6 +29,9 @@ class Actor:
     ``epoch`` is the user's ``session_epoch`` when the request began, and ``credential`` tells whether the
     session or token that they came with is still there: services that give lasting access ask both again
     (users/standing.py), since everything may have ended while the request waited.
+
+    ``is_confirmed`` tells whether they proved lately that it is they who sit there, by their password today;
+    a door that has no person in front of it asks for no such proof.
     """
 
     user_id: int | None
@@ -41,6 +44,7 @@ class Actor:
     token_id: int | None = None
     epoch: int | None = None
     credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    is_confirmed: bool = True
 
     @classmethod
     def command_line(cls) -> Actor:
@@ -59,3 +63,12 @@ class Actor:
             raise Forbidden(N_("Your role does not allow this. Ask an administrator."))
         if not self.may(permission, on=on):
             raise Forbidden(N_("Only an administrator may change a person who works here."))
+
+    def require_confirmation(self, act: str, **params: object) -> None:
+        """Raise ConfirmationRequired unless the actor proved lately who they are.
+
+        ``act`` names what would be done and to whom, as a button would. Services call it last before they
+        write, when the act is allowed and valid: so the person is asked once, and for nothing in vain.
+        """
+        if not self.is_confirmed:
+            raise ConfirmationRequired(act, **params)

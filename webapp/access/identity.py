@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from flask import Flask, current_app, g, request
@@ -20,7 +21,8 @@ class Identity:
     """A snapshot for one request: no database behind it, so that any page, the error page too, can show it.
 
     They came by a session or by a token: the other id is None. ``scopes`` are those of the token;
-    ``epoch`` and ``credential`` are those of Actor.
+    ``epoch``, ``credential`` and ``is_confirmed`` are those of Actor. ``notices_since``: what happened to
+    their account since then is still to be shown.
     """
 
     id: int
@@ -34,6 +36,8 @@ class Identity:
     scopes: frozenset[Permission] | None = None
     epoch: int | None = None
     credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    is_confirmed: bool = True
+    notices_since: datetime | None = None
 
     @property
     def display_name(self) -> str:
@@ -54,6 +58,7 @@ class Identity:
             token_id=self.token_id,
             epoch=self.epoch,
             credential=self.credential,
+            is_confirmed=self.is_confirmed,
         )
 
 
@@ -71,6 +76,7 @@ def page_actor(
     token_id: int | None = None,
     epoch: int | None = None,
     credential: Callable[[], bool] | None = None,
+    is_confirmed: bool = True,
 ) -> Actor:
     """Whoever sends this request; by default somebody who is not signed in, and may do what everybody may."""
     return Actor(
@@ -81,6 +87,7 @@ def page_actor(
         token_id=token_id,
         epoch=epoch,
         credential=credential,
+        is_confirmed=is_confirmed,
         door=door_of_request(),
         address=request.remote_addr or "",
         request_id=g.get("request_id", ""),

@@ -9,6 +9,8 @@ from webapp.access.identity import set_identity_loader
 
 def register(app: Flask) -> None:
     from webapp.auth.browser import PageSessions, load_identity
+    from webapp.auth.confirmation import add_confirmation
+    from webapp.auth.notice_views import blueprint as notices
     from webapp.auth.refusals import add_refusals
     from webapp.auth.views import (
         blueprint,
@@ -21,7 +23,9 @@ def register(app: Flask) -> None:
     app.session_interface = PageSessions()
     set_identity_loader(app, load_identity)
     add_refusals(app)
+    add_confirmation(app)
     add_panel(app, "user", render_obstacles_panel)
     add_panel(app, "user", render_sessions_panel)
     add_panel(app, "user deletion", describe_deletion)
     app.register_blueprint(blueprint)
+    app.register_blueprint(notices)

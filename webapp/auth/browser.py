@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from functools import partial
 
 from flask import Flask, Request, current_app, g, request, session
@@ -15,7 +16,7 @@ from webapp.access.identity import Identity, door_of_request, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
 from webapp.auth.queries import find_session, is_session_open
-from webapp.auth.rules import SEEN_INTERVAL
+from webapp.auth.rules import MAX_CONFIRMATION_AGE, SEEN_INTERVAL
 from webapp.config import Settings
 from webapp.extensions import utc_now
 from webapp.web.language import forget_language
@@ -24,6 +25,7 @@ from webapp.web.resend import BROWSER
 logger = logging.getLogger(__name__)
 
 _TOKEN = "token"  # noqa: S105 - the key's name
+_SEEN = "seen"  # who signed in here last, until when they were told of their account, and when that was
 
 
 class PageSessions(SecureCookieSessionInterface):
@@ -58,6 +60,8 @@ def load_identity() -> Identity | None:
         session_id=row.session_id,
         epoch=row.session_epoch,
         credential=partial(is_session_open, row.session_id),
+        is_confirmed=now - row.confirmed_at < MAX_CONFIRMATION_AGE,
+        notices_since=row.notices_since,
     )
 
 
@@ -86,11 +90,33 @@ def remember_token(token: str) -> None:
 
 
 def _clear_cookie() -> None:
-    """All but which browser this is, to which a form kept for sending again is bound."""
-    browser = session.get(BROWSER)
+    """All but which browser this is, to which a form kept for sending again is bound, and what it showed."""
+    kept = {name: session[name] for name in (BROWSER, _SEEN) if name in session}
     session.clear()
-    if browser is not None:
-        session[BROWSER] = browser
+    session.update(kept)
+
+
+def note_sign_in_here(user_id: int, *, seen: datetime | None = None) -> None:
+    """Note that the person has signed in here, and has seen what happened to their account until ``seen``;
+    None is until now.
+    """
+    now = utc_now()
+    session[_SEEN] = [user_id, (seen or now).timestamp(), now.timestamp()]
+
+
+def note_seen(user_id: int) -> None:
+    """Note that the person has seen all that happened until they signed in here."""
+    match session.get(_SEEN):
+        case [known, _, signed_in] if known == user_id:
+            session[_SEEN] = [user_id, signed_in, signed_in]
+
+
+def seen_until(user_id: int) -> datetime | None:
+    """Return up to when the person has seen what happened; None where another signed in here since."""
+    match session.get(_SEEN):
+        case [known, float(seen), _] if known == user_id:
+            return datetime.fromtimestamp(seen, UTC)
+    return None
 
 
 def forget_token() -> str | None:

@@ -25,6 +25,10 @@ class SignInForm(Form):
             raise ValidationError(gettext("Enter your password."))
 
 
+class ConfirmationForm(Form):
+    password = PasswordField(N_("Password"))
+
+
 class NewPasswordForm(Form):
     new_password = PasswordField(
         N_("New password"), description=N_("At least 12 characters. A few unrelated words are good.")

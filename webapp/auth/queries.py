@@ -45,6 +45,8 @@ _sessions, _users = SignInSession.__table__.c, User.__table__.c
 _FIND_SESSION = select(
     _sessions.id.label("session_id"),
     _sessions.last_seen_at,
+    func.coalesce(_sessions.confirmed_at, _sessions.created_at).label("confirmed_at"),
+    _sessions.notices_since,
     _users.id,
     _users.email,
     _users.full_name,
@@ -75,6 +77,13 @@ def list_sessions(user_id: int, settings: Settings) -> Sequence[SignInSession]:
         .order_by(SignInSession.last_seen_at.desc(), SignInSession.id.desc())
     )
     return get_session().scalars(statement, _limits(settings)).all()
+
+
+def find_unread_since(user_id: int) -> datetime | None:
+    """Return from when on a session of the person still has to show what happened to their account."""
+    return get_session().scalar(
+        select(func.min(SignInSession.notices_since)).where(SignInSession.user_id == user_id)
+    )
 
 
 class Credentials(NamedTuple):

@@ -23,6 +23,7 @@ from webapp.users import passwords
 from webapp.users.models import User
 from webapp.users.rules import LONGEST_PASSWORD, clean_password
 from webapp.users.services import about, lock_user, note_sign_in, store_password
+from webapp.users.standing import lock_standing
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
@@ -185,6 +186,13 @@ def mark_seen(session_id: int, now: datetime) -> None:
     )
 
 
+@atomic
+def mark_notices(session_id: int, *, since: datetime | None) -> None:
+    """Note from when on this session shows what happened to the account; None when it was acknowledged."""
+    own = update(SignInSession).where(SignInSession.id == session_id)
+    get_session().execute(own.values(notices_since=since))
+
+
 def change_password(
     user: User, *, current: str, new: str, address: str, user_agent: str, actor: Actor
 ) -> str:
@@ -207,6 +215,32 @@ def _replace_password(user: User, *, hashed: str, address: str, user_agent: str,
     return token
 
 
+def confirm_identity(
+    user: User, *, password: str, session_id: int | None, address: str, actor: Actor
+) -> None:
+    """Note in the actor's session that they have just given their password.
+
+    Raises Invalid on the field, Throttled and Busy; SignInEnded when the session ended meanwhile.
+    """
+    email, hashed = user.email, user.hashed_password
+    require_current_password(user, password=password, address=address, actor=actor, field="password")
+    _confirm_session(session_id, hashed=hashed, email=email, address=address, actor=actor)
+
+
+@atomic
+def _confirm_session(
+    session_id: int | None, *, hashed: str | None, email: str, address: str, actor: Actor
+) -> None:
+    """The password that was compared must still be the one there is, and the session not be ended."""
+    session = get_session()
+    lock_standing(actor)
+    if session.scalar(select(User.hashed_password).where(User.id == actor.user_id)) != hashed:
+        raise Invalid(N_("Your password was changed just now. Enter the new one."), field="password")
+    own = update(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == actor.user_id)
+    session.execute(own.values(confirmed_at=utc_now()))
+    throttle.forget_attempts(email=email, address=address)
+
+
 @atomic
 def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
     """Answer the token, to be shown once, and when it expires; an earlier link of the person dies."""
@@ -215,6 +249,7 @@ def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
     actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
     if not user.is_active:
         raise Conflict(N_("This user is inactive. Activate the user first."))
+    actor.require_confirmation(N_("Create a password link for %(name)s"), name=user.display_name)
     token, expires_at = new_token(), utc_now() + LINK_LIFETIME
     session.execute(delete(PasswordLink).where(PasswordLink.user_id == user.id))
     session.add(

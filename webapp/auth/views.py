@@ -27,6 +27,7 @@ from webapp.auth.browser import (
 )
 from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
 from webapp.auth.models import SignInSession
+from webapp.auth.notice_views import begin_notices
 from webapp.auth.obstacles import diagnose_sign_in
 from webapp.auth.queries import (
     find_dead_link_owner,
@@ -77,8 +78,11 @@ def sign_in() -> Response:
         return _refuse(show_sign_in(form, next_url=next_url, resend=resend), error)
     remember_token(token)
     find_identity()
+    is_news = begin_notices()
     kept = open_form(resend)
-    return show_resend(kept) if kept else redirect(next_url, 303)
+    if kept:
+        return show_resend(kept)
+    return redirect(url_for("notices.show_notices", next=next_url) if is_news else next_url, 303)
 
 
 def _refuse(page: Response, error: Invalid | Throttled | Busy) -> Response:

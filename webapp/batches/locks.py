@@ -7,10 +7,10 @@ from contextlib import suppress
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
-from webapp.access.permissions import Permission
+from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.batches.models import Batch
 from webapp.batches.queries import NO_SUCH_BATCH, find_undoing
-from webapp.batches.rules import State, permission_for
+from webapp.batches.rules import CONFIRMED, UNDOES_ROLES, Action, State, permission_for
 from webapp.db import get_session
 from webapp.errors import N_, Conflict, Forbidden, NotFound
 
@@ -49,6 +49,16 @@ def refuse_foreign(batch: Batch, actor: Actor) -> None:
     """What somebody is still choosing is nobody else's."""
     if batch.state == State.DRAFT.value and batch.creator_id != actor.user_id:
         raise Forbidden(N_("Somebody else is still preparing this."))
+
+
+def require_confirmation(batch: Batch, actor: Actor) -> None:
+    """What the same act asks for when it is done to one person."""
+    count = batch.total - batch.position
+    if batch.action == Action.UNDO and batch.value == Action.SET_ROLE:
+        actor.require_confirmation(UNDOES_ROLES, count=count)
+    elif batch.action in CONFIRMED:
+        role = (ROLE_LABELS[Role(batch.value)],) if batch.action == Action.SET_ROLE else ()
+        actor.require_confirmation(CONFIRMED[Action(batch.action)], count=count, role=role)
 
 
 def require_hand(batch: Batch, actor: Actor) -> None:

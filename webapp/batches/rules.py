@@ -67,6 +67,12 @@ PERMISSIONS: dict[Action, Permission] = {
     Action.RESTORE: Permission.USERS_DELETE,
     Action.UNDO: Permission.USERS_EDIT,
 }
+# What asks for a fresh proof of who acts, and how it is named then.
+CONFIRMED: dict[Action, str] = {
+    Action.SET_ROLE: N_("Give the selected users (%(count)s) the role %(role)s"),
+    Action.SIGN_OUT: N_("Sign the selected users (%(count)s) out everywhere"),
+}
+UNDOES_ROLES = N_("Undo the role change of the selected users (%(count)s)")
 OF_TRASHED = frozenset({Action.RESTORE})
 OF_USERS = frozenset(Action) - OF_TRASHED - {Action.UNDO}
 WITH_VALUE = frozenset({Action.SET_ROLE, Action.ADD_NOTE})

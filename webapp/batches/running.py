@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, update
 
 from webapp.access.actor import Actor
-from webapp.batches.locks import lock, lock_draft, lock_undoing, renew, require_hand
+from webapp.batches.locks import lock, lock_draft, lock_undoing, renew, require_confirmation, require_hand
 from webapp.batches.models import ROWS, Batch
 from webapp.batches.preview import change_for, digest_of_what
 from webapp.batches.queries import get_batch, is_interrupted, list_rows, write_reason
@@ -48,6 +48,7 @@ def _run_at_once(batch: Batch, *, seen: str, actor: Actor) -> None:
     rows = _lock_for_run(batch, actor)
     change, undoes = change_for(batch, rows)
     actor.require(change.permission)
+    require_confirmation(batch, actor)
     outcomes = _change_rows(batch, rows, change, undoes, actor)
     changed = [row.user_id for row in rows if outcomes[row.user_id].entry_id is not None]
     if digest_of_what(batch) + digest_of(sorted(changed)) != seen:
@@ -60,6 +61,7 @@ def _start(batch: Batch, *, seen: str, actor: Actor) -> None:
     rows = _lock_for_run(batch, actor)
     change, _undoes = change_for(batch, rows[:1])
     actor.require(change.permission)
+    require_confirmation(batch, actor)
     if not seen.startswith(digest_of_what(batch)):
         raise Stale(CHANGED_MEANWHILE)
     batch.state, batch.touched_at = State.RUNNING.value, utc_now()
@@ -165,4 +167,5 @@ def go_on(batch: Batch, *, actor: Actor) -> None:
     undo = lock_undoing(batch)
     if undo is not None and undo.state != State.DRAFT.value:
         raise Conflict(N_("This was undone already."))
+    require_confirmation(batch, actor)
     batch.state, batch.touched_at = State.RUNNING.value, utc_now()

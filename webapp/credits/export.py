@@ -11,6 +11,7 @@ from webapp.credits.queries import LISTING, Line, select_postings, tell
 from webapp.credits.rules import as_decimal
 from webapp.db import get_session
 from webapp.db.session import renew_time_limit
+from webapp.errors import N_
 from webapp.history.rules import Kind
 from webapp.history.services import record
 from webapp.listing.page import count_rows, walk
@@ -23,9 +24,11 @@ HEAD = ("at", "transfer", "amount", "balance", "other_id", "other_name", "reason
 def note_export(user_id: int, *, actor: Actor) -> None:
     """Who took whose ledger out, and how many lines it had."""
     actor.require(Permission.USERS_EXPORT)
+    user = get_user(user_id)
+    actor.require_confirmation(N_("Export the credits of %(name)s"), name=user.display_name)
     count = count_rows(get_session(), LISTING, select_postings(user_id))
     facts = {"count": count.value, "is_more": not count.is_exact}
-    record(Kind.EXPORTED, actor=actor, subject=about(get_user(user_id))._replace(version=None), facts=facts)
+    record(Kind.EXPORTED, actor=actor, subject=about(user)._replace(version=None), facts=facts)
 
 
 def read_ledger(user_id: int) -> Iterator[list[tuple[object, ...]]]:

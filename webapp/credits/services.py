@@ -50,6 +50,7 @@ def _move(order: Order, key_digest: str | None, actor: Actor) -> Movement:
     movement = Movement(id=booked.id, **values)
     people = _find_people(order)
     _check(order, people, booked.held, actor)
+    _require_confirmation(order, people, actor)
     held = {user_id: cents for user_id, cents in booked.held.items() if cents is not None}
     happenings = [
         _describe(movement, people[user_id], held[user_id], cents) for user_id, cents in order.sides
@@ -88,6 +89,17 @@ def foresee(order: Order, *, actor: Actor) -> list[Effect]:
 def _find_people(order: Order) -> dict[int, Person]:
     ids = {"one": order.from_user_id, "other": order.to_user_id}
     return {row.id: Person(*row) for row in get_connection().execute(PEOPLE, ids)}
+
+
+def _require_confirmation(order: Order, people: Mapping[int, Person], actor: Actor) -> None:
+    """Credits that are moved are only elsewhere then; of those that are issued there are more."""
+    amount = rules.as_decimal(order.amount_cents)
+    if order.from_user_id == BANK:
+        name = people[order.to_user_id].display_name
+        actor.require_confirmation(N_("Grant %(amount)s to %(name)s"), amount=amount, name=name)
+    elif order.to_user_id == BANK:
+        name = people[order.from_user_id].display_name
+        actor.require_confirmation(N_("Withdraw %(amount)s from %(name)s"), amount=amount, name=name)
 
 
 def _kind_of(order: Order) -> Kind:

@@ -157,6 +157,23 @@ def list_latest(kind: Kind, *, most: int) -> list[Story]:
     return [tell(row) for row in get_session().execute(statement)]
 
 
+def list_stories_between(
+    subject_id: int, kinds: Collection[Kind], *, since: datetime, until: datetime, most: int
+) -> list[Story]:
+    """Return the latest entries of these kinds about a person, from one time to the other, newest first."""
+    statement = (
+        select(*LISTING.columns)
+        .where(
+            _entries.subject_id == subject_id,
+            _entries.kind.in_([kind.value for kind in kinds]),
+            _entries.at.between(since, until),
+        )
+        .order_by(_entries.at.desc(), _entries.id.desc())
+        .limit(most)
+    )
+    return [tell(row) for row in get_session().execute(statement)]
+
+
 def find_own(subject_id: int, actor: Actor) -> int | None:
     """The id of the last entry that this request of the actor wrote about somebody."""
     statement = select(_entries.id).where(

@@ -64,6 +64,7 @@ def create_token(
         raise Conflict(
             N_("There are %(most)s tokens already. Revoke one that is not needed."), most=rules.MOST_TOKENS
         )
+    actor.require_confirmation(N_("Create the access token %(name)s"), name=token.name)
     get_session().add(token)
     get_session().flush()
     _record(Kind.TOKEN_MADE, token, owner, actor)
@@ -84,6 +85,9 @@ def revoke_token(token: Token, *, actor: Actor) -> None:
         actor.require(Permission.OWN_ACCOUNT)
     else:
         actor.require(Permission.TOKENS_MANAGE, on=owner.role)
+        actor.require_confirmation(
+            N_("Revoke the access token %(token)s of %(name)s"), token=token.name, name=owner.display_name
+        )
     gone = delete(Token).where(Token.id == token.id).returning(Token.id)
     if get_session().execute(gone).one_or_none() is None:
         raise NotFound(TOKEN_IS_GONE)

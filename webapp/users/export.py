@@ -9,6 +9,7 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Permission
 from webapp.db import get_session
 from webapp.db.session import renew_time_limit
+from webapp.errors import N_
 from webapp.history.rules import Kind
 from webapp.history.services import record
 from webapp.listing.definition import Selection
@@ -26,6 +27,7 @@ def note_export(selection: Selection, *, filters: Mapping[str, str], actor: Acto
     What was searched for is not kept: it may be the address of somebody who is to be forgotten one day.
     """
     actor.require(Permission.USERS_EXPORT)
+    actor.require_confirmation(N_("Export users"))
     count = count_rows(get_session(), LISTING, selection)  # before the change begins: others write meanwhile
     told = {name: value for name, value in filters.items() if name != "q"}
     if selection.words:  # what was typed may hold none

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
-from webapp.access.permissions import Permission, Role
+from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.db import atomic, get_session
 from webapp.db.bulk import Value, load_rows
 from webapp.errors import N_, Conflict, Forbidden, NotFound, Stale
@@ -56,6 +56,11 @@ def create_user(
             raise Forbidden(
                 N_("A program sets no password of who works here. Leave it out, and make a one-time link.")
             )
+        actor.require_confirmation(
+            N_("Create %(name)s with the role %(role)s"),
+            name=user.display_name,
+            role=(ROLE_LABELS[user.role],),
+        )
     if password is not None:
         hashed_password = hash_new_password(password, email=user.email)  # slow, so before the transaction
     user.hashed_password = hashed_password
@@ -114,6 +119,11 @@ def update_user(
             return False
     if "role" in changes:
         changes |= role_change(user, changes["role"], actor, administrators)
+        actor.require_confirmation(
+            N_("Change the role of %(name)s to %(role)s"),
+            name=user.display_name,
+            role=(ROLE_LABELS[changes["role"]],),
+        )
     _apply(user, changes, Kind.EDITED, actor, undoes_id=undoes_id)
     return True
 
@@ -214,6 +224,7 @@ def sign_out_everywhere(user: User, *, actor: Actor) -> None:
     lock_user(user)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_SET_STATUS, on=user.role)
+        actor.require_confirmation(N_("Sign %(name)s out everywhere"), name=user.display_name)
     _set_aside(user, session_epoch=user.session_epoch + 1)
     record(Kind.SIGNED_OUT_EVERYWHERE, actor=actor, subject=about(user))
 

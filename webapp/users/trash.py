@@ -116,6 +116,7 @@ def purge_user(user_id: int, *, actor: Actor) -> None:
     """
     trashed = get_trashed(user_id)
     actor.require(Permission.USERS_DELETE, on=trashed.role)
+    actor.require_confirmation(N_("Delete %(name)s for good"), name=trashed.display_name)
     _take_out(user_id)
     facts = forget(user_id)
     for clean in _cleaners:

@@ -15,7 +15,7 @@ from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission, Role
 from webapp.db import get_session
 from webapp.db.diagnosis import TOO_SLOW, diagnose
-from webapp.errors import Conflict, Invalid, Stale
+from webapp.errors import N_, Conflict, Invalid, Stale
 from webapp.history.queries import list_stories, list_stories_since
 from webapp.history.rules import FIELD_LABELS
 from webapp.history.timeline import explain_fields
@@ -101,6 +101,10 @@ def create_user() -> Response:
     status = 422 if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
+            if form.create_link.data:  # asked before: else the user would be there, and the link not yet
+                actor.require_confirmation(
+                    N_("Create %(name)s and a password link"), name=form.full_name.data or form.email.data
+                )
             user = services.create_user(
                 email=form.email.data,
                 full_name=form.full_name.data,

@@ -20,6 +20,7 @@ from webapp.db.diagnosis import diagnose
 from webapp.errors import (
     N_,
     Busy,
+    ConfirmationRequired,
     Conflict,
     DomainError,
     Forbidden,
@@ -64,6 +65,7 @@ STATUS: Mapping[type[DomainError], int] = {
     Invalid: 422,
     Malformed: 400,
     SignInEnded: 401,
+    ConfirmationRequired: 401,
     Throttled: 429,
     Busy: 503,
 }

@@ -16,8 +16,9 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 LARGEST_BYTES = 256 * 1024
 LIFETIME_SECONDS = 24 * 3600
+CAME_FROM = "confirmation-from"  # a field: what page_before() was before the password was asked for again
 BROWSER = "browser"  # in the cookie: which browser this is; outlives a sign-in
-_NEVER_KEPT = ("csrf_token", "resend")
+_NEVER_KEPT = ("csrf_token", "resend", CAME_FROM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ def is_same_site() -> bool:
 
 def page_before() -> str:
     """Where the form stood: its own address when that can be opened, else the page that sent it."""
+    if CAME_FROM in request.form:
+        return request.form[CAME_FROM]
     rule = request.url_rule
     if rule is not None and "GET" in (rule.methods or ()):
         return request.full_path.rstrip("?")
