@@ -21,7 +21,7 @@ from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
-from webapp.users.rules import LONGEST_PASSWORD, clean_password
+from webapp.users.rules import clean_password
 from webapp.users.services import about, lock_user, note_sign_in, store_password
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
@@ -35,7 +35,6 @@ def sign_in(*, email: str, password: str, address: str, user_agent: str, actor: 
     The slow hash is compared while no lock is held, so that nobody waits for it.
     """
     throttle.count_attempt(email=email, address=address)
-    password = password[: LONGEST_PASSWORD * 2]  # longer ones cannot be right, and cost time
     found = find_credentials(email)
     matches = passwords.verify_password(found.hashed_password if found else None, password)
     reason = _refusal(found, matches=matches)
@@ -107,8 +106,8 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
             user_id=user_id,
             token_hash=hash_token(token),
             epoch=epoch,
-            address=printable(address)[:LONGEST_ADDRESS],
-            user_agent=printable(user_agent)[:LONGEST_AGENT],
+            address=printable(address[:LONGEST_ADDRESS]),
+            user_agent=printable(user_agent[:LONGEST_AGENT]),
         )
     )
     session.flush()
@@ -158,7 +157,7 @@ def change_password(
     Raises Invalid on the field, Throttled when the present password was guessed too often.
     """
     throttle.count_attempt(email=user.email, address=address)
-    if not passwords.verify_password(user.hashed_password, current[: LONGEST_PASSWORD * 2]):
+    if not passwords.verify_password(user.hashed_password, current):
         raise Invalid(N_("This is not your present password."), field="current_password")
     cleaned = clean_password(new, email=user.email, field="new_password")
     hashed = passwords.hash_password(cleaned)

@@ -19,7 +19,7 @@ from werkzeug.formparser import FormDataParser
 
 from webapp.web.headers import HEADERS
 
-MAX_HEADER_BYTES = 32 * 1024  # of all together; gunicorn lets through 100 of 8 kB, and joins those of one name
+MAX_HEADER_BYTES = 32_768  # of all together; gunicorn lets 100 of 8 kB through, and joins those of one name
 MAX_FIELDS = 1_000  # the largest page of ids to tick has a fifth of them
 MAX_DAMAGED = 1_000  # escapes that are none, and bytes that are no UTF-8: no browser sends one
 
