@@ -58,7 +58,7 @@ def read_fields(body: bytes) -> list[tuple[str, str]]:
     """
     if body.count(b"&") >= MAX_FIELDS:
         raise RequestEntityTooLarge
-    if body.count(b"%") - body.translate(_HEX).count(b"%hh") > MAX_DAMAGED:
+    if _count_damaged(body) > MAX_DAMAGED:
         raise BadRequest
     damaged, fields = 0, []
     for part in filter(None, body.split(b"&")):
@@ -75,12 +75,18 @@ def read_fields(body: bytes) -> list[tuple[str, str]]:
     return fields
 
 
+def _count_damaged(data: bytes) -> int:
+    """Return how many of its escapes are none."""
+    escapes = data.count(b"%")
+    return escapes and escapes - data.translate(_HEX).count(b"%hh")
+
+
 def _unescape(data: bytes) -> bytes:
     """Percent-decode: another spelling of Quoted-Printable, for which Python has a decoder in C."""
     data = data.replace(b"+", b" ")
     if b"%" not in data:
         return data
-    if data.count(b"%") != data.translate(_HEX).count(b"%hh"):
+    if _count_damaged(data):
         data = _DAMAGED_ESCAPE.sub(b"%25", data)
     return a2b_qp(data.replace(b"=", b"%3D").replace(b"%", b"="))
 
