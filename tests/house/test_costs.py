@@ -31,6 +31,7 @@ from tests.pages.test_bad_input import FORM, FORMS
 from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.api.bodies import Body
 from webapp.api.bulk import ChangedRow, ChangedUsers, NewRow, NewUsers
 from webapp.api.openapi import PATH_ID
 from webapp.api.views import all_calls
@@ -400,6 +401,9 @@ JSON: Mapping[str, bytes] = {
 }
 
 
+ROWS: Mapping[type[Body], type[Body]] = {NewUsers: NewRow, ChangedUsers: ChangedRow}
+
+
 def test_every_field_of_every_call(house: House) -> None:
     headers = {"Authorization": f"Bearer {house.token}", "If-Match": "*"}
     client = house.app.test_client()
@@ -420,7 +424,7 @@ def test_every_field_of_every_call(house: House) -> None:
                 **({"email": "new@example.org"} if "email" in call.body.model_fields else {}),
             }
             bodies = [(name, {**whole, name: "{}"}) for name in call.body.model_fields]
-            row = {NewUsers: NewRow, ChangedUsers: ChangedRow}.get(call.body)
+            row = ROWS.get(call.body)
             if row is not None:
                 known = {"id": house.linked, "version": 1, "email": "row@example.org"}
                 bodies = [(name, {"rows": [{**known, name: "{}"}]}) for name in row.model_fields]

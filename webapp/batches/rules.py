@@ -104,7 +104,7 @@ class Wanted(NamedTuple):
 
 # What may stand around and between addresses in lists that people copy; a name may hold all of it.
 _AROUND = "\"'()[],;:"
-_AT = re.compile("[@\ufe6b\uff20]")  # the small and the full-width one are one as well
+_AT = "@\ufe6b\uff20"  # the small and the full-width one are one as well
 _APART = re.compile(r"[\s,;<>]+")
 _MAILTO = re.compile(r"mailto:", re.IGNORECASE)
 _NUMBERS = re.compile(r"#?[0-9]++(?:[\s,;]++#?[0-9]++)*+[,;]?", re.ASCII)
@@ -139,7 +139,7 @@ def read_list(text: str) -> list[Wanted]:
 def _read_lines(lines: Iterable[str]) -> Iterator[Wanted]:
     for raw in lines:
         line = raw.strip().strip("\ufeff").strip()
-        if _AT.search(line):
+        if any(at in line for at in _AT):
             for word in _split_words(line):
                 address = _MAILTO.sub("", word.strip(_AROUND), count=1).rstrip(".")
                 if "@" in address:
