@@ -10,6 +10,7 @@ from webapp.access.guards import guard_routes
 from webapp.config import INSTANCE, ROOT, Settings
 from webapp.db import bind_database
 from webapp.extensions import csrf
+from webapp.web.bounds import bound_requests
 
 # In the order of the house: each may use those before it.
 FEATURES = (web, history, users, notes, batches, auth, tokens, credits)
@@ -26,6 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     configure(app, settings)
     trust_proxies(app, settings)
+    bound_requests(app)
     operations.register(app, settings)
     bind_database(app, settings)
     csrf.init_app(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, read_user
-from webapp.api.bodies import DEEPEST, LARGEST_NUMBER, Body, Malformed, Query, fill, parse_json, read_query
+from webapp.api.bodies import (
+    DEEPEST,
+    LARGEST_NUMBER,
+    MAX_COMMAS,
+    MAX_KEYS,
+    Body,
+    Malformed,
+    Query,
+    fill,
+    parse_json,
+    read_query,
+)
 from webapp.api.problems import Refused
 from webapp.api.users import NewUser, UsersQuery
 
@@ -183,3 +194,15 @@ def test_a_call_that_takes_no_body_refuses_one(
     empty = {"Content-Length": "0"}
     assert program.get(f"/api/v1/users/{user.id}", headers=empty).status_code == 200
     assert program.change("DELETE", f"/api/v1/users/{user.id}", b"").status_code == 200
+
+
+def test_a_body_of_many_values_is_not_read() -> None:
+    assert len(cast("list[int]", parse_json(b"[" + b"1," * MAX_COMMAS + b"1]"))) == MAX_COMMAS + 1
+    with pytest.raises(Malformed, match="too many values"):
+        parse_json(b"[" + b"1," * (MAX_COMMAS + 1) + b"1]")
+
+
+def test_an_object_of_many_keys_is_refused() -> None:
+    keys = ",".join(f'"{number}": 1' for number in range(MAX_KEYS + 1))
+    with pytest.raises(Malformed, match="too many keys"):
+        parse_json(f"{{{keys}}}".encode())

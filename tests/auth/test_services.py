@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -31,6 +33,7 @@ from webapp.users import trash
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
 from webapp.users.queries import get_user
+from webapp.users.rules import LONGEST_PASSWORD
 
 NEW_PASSWORD = "harbour candle meadow"
 ANN = "ann@example.org"
@@ -464,3 +467,30 @@ def test_a_wrong_current_password_is_told_with_who_gave_it(app: Flask, make_user
     assert {(it.kind, it.subject_id, it.actor_id, it.address) for it in stories} == {
         (Kind.SIGN_IN_FAILED, user.id, user.id, ADDRESS)
     }
+
+
+@pytest.mark.parametrize("field", ["email", "password"])
+def test_what_is_too_long_is_refused_like_any_other_and_counts(
+    app: Flask, make_user: MakeUser, field: str
+) -> None:
+    """It is not looked at, and the attempt counts all the same."""
+    make_user(email=ANN, role=Role.AUDITOR)
+    heap = "a" + "\u0301\u0323" * 100_000
+    with app.app_context():
+        for _ in range(MOST_PER_PAIR):
+            with pytest.raises(Invalid, match=re.escape(services.REFUSED)):
+                sign_in(**{field: heap})
+        with pytest.raises(Throttled):
+            sign_in(**{field: heap})
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "한", "ệ"])
+def test_the_longest_password_signs_in_however_it_is_typed(
+    app: Flask, make_user: MakeUser, letter: str
+) -> None:
+    password = "lantern" + letter * (LONGEST_PASSWORD - 7)
+    user = make_user(email=ANN, role=Role.AUDITOR, hashed_password=None)
+    with app.app_context():
+        users.set_password(get_user(user.id), password=password, actor=Actor.command_line())
+        assert sign_in(password=password)
+        assert sign_in(password=unicodedata.normalize("NFD", password))

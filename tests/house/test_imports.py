@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "web operations",
         "access listing",
         "db",
-        "extensions config",
+        "extensions config text",
         "errors",
     )
 )
@@ -41,7 +41,7 @@ FILES: dict[str, frozenset[str]] = {
     name: frozenset(uses.split())
     for name, uses in {
         "rules": "",
-        "passwords": "",
+        "passwords": "rules",
         "models": "rules",
         "queries": "models rules",
         "throttle": "models rules",
@@ -96,7 +96,7 @@ PURE_FILES = frozenset(
         *("locks", "preview", "drafts", "running"),
     }
 )
-PURE_ROOMS = frozenset({"listing", "config", "errors"})
+PURE_ROOMS = frozenset({"listing", "config", "errors", "text"})
 PURE_MODULES = frozenset({"webapp.access.permissions", "webapp.access.actor"})
 PAGE_PACKAGES = frozenset({"flask", "flask_wtf", "flask_sqlalchemy", "flask_migrate", "wtforms", "jinja2"})
 

@@ -7,6 +7,7 @@ import pytest
 from webapp.access.permissions import Role
 from webapp.errors import Invalid
 from webapp.users.rules import (
+    TOO_LONG,
     clean_email,
     clean_full_name,
     clean_language,
@@ -328,3 +329,11 @@ def test_the_offered_zones_are_sorted_places() -> None:
     zones = time_zones()
     assert list(zones) == sorted(set(zones))
     assert {"UTC", "Europe/Paris", "America/New_York"} <= set(zones)
+
+
+@pytest.mark.parametrize("rest", ["x", "\u0301\u0323", " ", "\ufdfa"], ids=ascii)
+def test_what_is_too_long_for_an_address_is_nobodys(rest: str) -> None:
+    """It is not looked at, and it is not shortened to the address of another person either."""
+    assert email_key("ann@example.org" + rest * 10_000 + "y") == TOO_LONG
+    with pytest.raises(Invalid):
+        clean_email(TOO_LONG)

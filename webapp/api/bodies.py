@@ -6,6 +6,7 @@ JSON is read strictly: what one reader takes for this and another for that is re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -14,14 +15,17 @@ from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from webapp.api.problems import FieldError, Refused
+from webapp.api.problems import MOST_FIELDS, FieldError, Refused
 from webapp.errors import N_, Invalid
 from webapp.web.language import explain, gettext
 
 DEEPEST = 32
+MAX_COMMAS = 20_000  # of them all, in texts too; a thousand rows have five thousand
+MAX_KEYS = 100  # of one object
 LONGEST_NUMBER = 40
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_INTEGER = 19  # digits, of a number in a query
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Body(BaseModel):
@@ -97,7 +101,7 @@ def read_query(model: type[AnyModel]) -> AnyModel:
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
     if repeated:
         message = gettext("Send this once.")
-        raise Refused(422, errors=[FieldError(name, message) for name in repeated])
+        raise Refused(422, errors=[FieldError(name, message) for name in repeated[:MOST_FIELDS]])
     return fill(model, request.args.to_dict())
 
 
@@ -106,7 +110,7 @@ def fill(model: type[AnyModel], value: object) -> AnyModel:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)[:MOST_FIELDS]
         errors = [FieldError(_path(it["loc"]), _message(it)) for it in details]
         raise Refused(422, errors=errors) from None
 
@@ -116,6 +120,8 @@ def fill(model: type[AnyModel], value: object) -> AnyModel:
 
 def parse_json(data: bytes) -> object:
     """Whole numbers as int and others as Decimal, never as float. Raises Malformed."""
+    if data.count(b",") > MAX_COMMAS:  # asked first: each value takes a microsecond
+        raise Malformed(N_("The body holds too many values."))
     try:
         value = json.loads(
             data.decode(),
@@ -139,6 +145,8 @@ TOO_LARGE = N_("A number in the body is too large or has too many digits.")
 
 
 def _read_object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > MAX_KEYS:
+        raise Malformed(N_("An object in the body has too many keys."))
     found = dict(pairs)
     if len(found) < len(pairs):
         raise Malformed(N_("An object in the body has the same key twice."))
@@ -184,7 +192,7 @@ def _items(part: dict[str, object] | list[object]) -> Iterable[tuple[int | str, 
 
 
 def _refuse_characters(text: str, location: tuple[int | str, ...]) -> None:
-    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
+    if "\0" in text or (not text.isascii() and _SURROGATE.search(text)):
         raise Malformed(N_("This text holds NUL or half a character."), field=_path(location))
 
 

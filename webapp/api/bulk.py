@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Any
@@ -23,6 +22,7 @@ from webapp.extensions import sqla
 from webapp.listing.keyset import LARGEST_ID
 from webapp.users import amending, queries, services
 from webapp.users.models import User
+from webapp.users.rules import email_key
 
 calls = Calls("Many users at once")
 
@@ -167,7 +167,7 @@ def _run_row(row: object, do: Do, status: int) -> dict[str, Any]:
 
 def _email_of(row: object) -> str:
     email = row.get("email") if isinstance(row, dict) else None
-    return unicodedata.normalize("NFKC", email).casefold() if isinstance(email, str) else ""
+    return email_key(email) if isinstance(email, str) else ""
 
 
 def _id_of(row: object) -> int:

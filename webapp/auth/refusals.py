@@ -25,6 +25,7 @@ from webapp.web.resend import (
     is_too_large,
     open_form,
     page_before,
+    sent_seal,
 )
 
 ENDED = N_("Your session has ended. What you typed is kept: sign in, and you can send it again.")
@@ -137,8 +138,8 @@ def _answer_old_token(_error: CSRFError) -> Response:
     if request.endpoint == "auth.sign_in":
         return show_sign_in(
             SignInForm(),
-            next_url=request.form.get("next", "/"),
-            resend=request.form.get("resend", ""),
+            next_url=safe_path(request.form.get("next", ""), url_for("web.show_home")),
+            resend=sent_seal(),
             notice=gettext("This page was open for too long. Please enter your password again."),
             status=400,
         )

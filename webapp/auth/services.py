@@ -21,7 +21,7 @@ from webapp.history.rules import LEFT_OUT, Kind, count_left_out
 from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
-from webapp.users.rules import LONGEST_PASSWORD, clean_password
+from webapp.users.rules import clean_password
 from webapp.users.services import about, lock_user, note_sign_in, store_password
 from webapp.users.standing import lock_standing
 
@@ -36,7 +36,6 @@ def sign_in(*, email: str, password: str, address: str, user_agent: str, actor: 
     The slow hash is compared while no lock is held, so that nobody waits for it.
     """
     _count_attempt(email=email, address=address, actor=actor)
-    password = password[: LONGEST_PASSWORD * 2]  # longer ones cannot be right, and cost time
     found = find_credentials(email)
     matches = passwords.verify_password(found.hashed_password if found else None, password)
     reason = _refusal(found, matches=matches)
@@ -96,7 +95,7 @@ def require_current_password(
     Raises Invalid on the ``field`` where it is another, and Throttled where too many were; both are recorded.
     """
     _count_attempt(email=user.email, address=address, actor=actor)
-    if not passwords.verify_password(user.hashed_password, password[: LONGEST_PASSWORD * 2]):
+    if not passwords.verify_password(user.hashed_password, password):
         _record_wrong_password(user, actor)
         raise Invalid(N_("This is not your present password."), field=field)
 
@@ -143,8 +142,8 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
             user_id=user_id,
             token_hash=hash_token(token),
             epoch=epoch,
-            address=printable(address)[:LONGEST_ADDRESS],
-            user_agent=printable(user_agent)[:LONGEST_AGENT],
+            address=printable(address[:LONGEST_ADDRESS]),
+            user_agent=printable(user_agent[:LONGEST_AGENT]),
         )
     )
     session.flush()

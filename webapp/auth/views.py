@@ -49,7 +49,7 @@ from webapp.users.services import about, update_own_profile
 from webapp.users.urls import back_to, show_url
 from webapp.web.language import gettext, ngettext
 from webapp.web.messages import tell
-from webapp.web.resend import open_form
+from webapp.web.resend import open_form, sent_seal
 
 blueprint = Blueprint("auth", __name__)
 
@@ -62,7 +62,7 @@ def sign_in() -> Response:
     if request.method != "POST" and find_identity() is not None:
         return redirect(next_url, 303)
     form = SignInForm()
-    resend = request.form.get("resend", "")
+    resend = sent_seal()
     if not form.validate_on_submit():
         return show_sign_in(form, next_url=next_url, resend=resend, status=422 if form.errors else 200)
     try:

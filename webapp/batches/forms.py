@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 
-from wtforms import SelectChoice, SelectField, StringField, TextAreaField
+from wtforms import SelectChoice, SelectField, StringField, TextAreaField, ValidationError
 
 from webapp.access.permissions import ROLE_LABELS
 from webapp.batches import rules
-from webapp.batches.rules import Action
-from webapp.errors import N_
+from webapp.batches.rules import Action, Wanted
+from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
-from webapp.web.forms import Form, follows
-from webapp.web.language import gettext
+from webapp.web.forms import Form
+from webapp.web.language import explain, gettext
 
 LONGEST_NUMBER = 19
 
@@ -23,8 +24,16 @@ class PasteForm(Form):
         description=N_(
             "One on each line. Several addresses or ids on a line are fine; a name must be whole."
         ),
-        validators=[follows(rules.read_list)],
     )
+    max_lengths = MappingProxyType({"text": rules.MAX_LIST_LENGTH + 1})
+    wanted: Sequence[Wanted] = ()
+
+    def validate_text(self, field: TextAreaField) -> None:
+        """A long list is read once."""
+        try:
+            self.wanted = rules.read_list(field.data or "")
+        except Invalid as error:
+            raise ValidationError(explain(error)) from None
 
 
 class ActionForm(Form):

@@ -7,13 +7,15 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from hashlib import sha256
+from itertools import islice
 from typing import NamedTuple
 
 from webapp.access.permissions import Permission
 from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.search import fold
-from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, email_key
+from webapp.text import MAX_SORTED, refuse_heaps
+from webapp.users.rules import LONGEST_NAME, email_key
 
 MOST_ROWS = 100_000
 AT_ONCE = 1_000  # up to so many are changed in one transaction: all, or nobody
@@ -108,12 +110,15 @@ class Wanted(NamedTuple):
 
 # What may stand around and between addresses in lists that people copy; a name may hold all of it.
 _AROUND = "\"'()[],;:"
+_AT = "@\ufe6b\uff20"  # the small and the full-width one are one as well
 _APART = re.compile(r"[\s,;<>]+")
 _MAILTO = re.compile(r"mailto:", re.IGNORECASE)
-_NUMBERS = re.compile(r"#?[0-9]+(?:[\s,;]+#?[0-9]+)*[,;]?", re.ASCII)
+_NUMBERS = re.compile(r"#?[0-9]++(?:[\s,;]++#?[0-9]++)*+[,;]?", re.ASCII)
 _ENCLOSED = re.compile(r"\"(.*)\"|'(.*)'")
 NOBODY = " "  # no folded name is that
 LONGEST_SHOWN = 120
+MAX_LIST_LENGTH = MOST_ROWS * 100
+MAX_ITEMS = MOST_ROWS * 2  # before those that are the same are one
 
 
 def read_list(text: str) -> list[Wanted]:
@@ -122,25 +127,29 @@ def read_list(text: str) -> list[Wanted]:
     ``Ana García <ana@example.org>`` and a line of a table are read by their address. Raises Invalid when
     there is nothing, or too much.
     """
+    refuse_heaps(text, field="text")
     found: dict[tuple[str, int | str], Wanted] = {}
-    for wanted in _read_lines(text):
-        found.setdefault(wanted[:2], wanted)
-        if len(found) > MOST_ROWS:
-            raise Invalid(N_("At most %(most)s at once. Paste it in parts."), field="text", most=MOST_ROWS)
+    if len(text) <= MAX_LIST_LENGTH:
+        # The same line, and most of all no line, is read once; what is repeated within them is counted, too.
+        for wanted in islice(_read_lines(dict.fromkeys(text.splitlines())), MAX_ITEMS):
+            found.setdefault(wanted[:2], wanted)
+            if len(found) > MOST_ROWS:
+                break
+    if len(text) > MAX_LIST_LENGTH or len(found) > MOST_ROWS:
+        raise Invalid(N_("At most %(most)s at once. Paste it in parts."), field="text", most=MOST_ROWS)
     if not found:
         raise Invalid(N_("Paste e-mail addresses, names or ids, one on each line."), field="text")
     return list(found.values())
 
 
-def _read_lines(text: str) -> Iterator[Wanted]:
-    for raw in text.splitlines():
+def _read_lines(lines: Iterable[str]) -> Iterator[Wanted]:
+    for raw in lines:
         line = raw.strip().strip("\ufeff").strip()
-        composed = unicodedata.normalize("NFKC", line)  # a full-width @ is one as well
-        if "@" in composed:
-            for word in _APART.split(composed):
+        if any(at in line for at in _AT):
+            for word in _split_words(line):
                 address = _MAILTO.sub("", word.strip(_AROUND), count=1).rstrip(".")
                 if "@" in address:
-                    yield Wanted("email", email_key(address[: LONGEST_EMAIL + 1]), address[:LONGEST_SHOWN])
+                    yield Wanted("email", email_key(address), address[:LONGEST_SHOWN])
         elif _NUMBERS.fullmatch(line):
             for number in re.findall(r"[0-9]+", line):
                 yield Wanted("id", min(int(number[:20]), LARGEST_ID), number[:LONGEST_SHOWN])
@@ -151,3 +160,12 @@ def _read_lines(text: str) -> Iterator[Wanted]:
             key = fold(name)[:LONGEST_NAME] if len(name) <= LONGEST_NAME else ""
             if name:
                 yield Wanted("name", key or NOBODY, name[:LONGEST_SHOWN])
+
+
+def _split_words(line: str) -> Iterator[str]:
+    """Each once and normalized, but for one that is too long for an address: it need not be looked at."""
+    for word in dict.fromkeys(_APART.split(line)):
+        if word.isascii() or len(word) > MAX_SORTED:
+            yield word
+        else:
+            yield from _APART.split(unicodedata.normalize("NFKC", word))

@@ -29,7 +29,6 @@ from webapp.batches.rules import (
     Source,
     State,
     permission_for,
-    read_list,
 )
 from webapp.batches.runner import run_aside
 from webapp.batches.undoing import create_undo
@@ -104,7 +103,7 @@ def paste_list() -> Response:
     form = PasteForm()
     status = 422 if form.is_submitted() else 200
     if form.validate_on_submit():
-        resolution = queries.resolve(read_list(form.text.data))
+        resolution = queries.resolve(form.wanted)
         try:
             batch = drafts.create_batch(
                 resolution.found, source=Source.PASTED, resolution=resolution, actor=current_actor()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -11,6 +10,7 @@ from hashlib import sha256
 from webapp.access.permissions import Permission
 from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
+from webapp.text import normalize
 from webapp.users.rules import is_blank
 
 # Zero-width joiners are part of Persian and Indic words and of emoji.
@@ -133,9 +133,7 @@ def as_decimal(cents: int) -> Decimal:
 
 def clean_reason(value: str) -> str:
     """NFC, white space collapsed; may be empty. Raises Invalid on the field ``reason``."""
-    if len(value) > LONGEST_REASON * 4:  # asked first: a megabyte is not composed
-        raise Invalid(N_("Use at most %(most)s characters."), field="reason", most=LONGEST_REASON)
-    text = " ".join(unicodedata.normalize("NFC", value).split())
+    text = " ".join(normalize(value, most=LONGEST_REASON, field="reason").split())
     if len(text) > LONGEST_REASON:
         raise Invalid(N_("Use at most %(most)s characters."), field="reason", most=LONGEST_REASON)
     if not all(character.isprintable() or character in _JOINERS for character in text):

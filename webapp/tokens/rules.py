@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import string
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from hashlib import sha256
@@ -14,6 +13,7 @@ from zlib import crc32
 
 from webapp.access.permissions import Permission, Role, may
 from webapp.errors import N_, Invalid
+from webapp.text import normalize
 from webapp.users.rules import is_blank
 
 LONGEST_NAME = 60
@@ -28,6 +28,7 @@ USED_INTERVAL = timedelta(minutes=1)  # last_used_at is written at most this oft
 PREFIX = "dossier_"
 SECRET_BYTES = 32
 SECRET_LENGTH, CHECKSUM_LENGTH, HINT_LENGTH = 43, 6, 4
+LONGEST_BEARER = 200  # of a header with one of ours
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _FORMAT = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{SECRET_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
 # RFC 6750, 2.1; the scheme is written in any case (RFC 9110, 11.1).
@@ -99,13 +100,13 @@ def hash_secret(secret: str) -> str:
 
 def read_bearer(header: str) -> str | None:
     """The token of an Authorization header; None where there is none of ours."""
-    found = _BEARER.fullmatch(header)
+    found = _BEARER.fullmatch(header) if len(header) <= LONGEST_BEARER else None
     return found[1] if found and is_token(found[1]) else None
 
 
 def clean_name(value: str) -> str:
     """NFC, white space collapsed."""
-    text = " ".join(unicodedata.normalize("NFC", value).split())
+    text = " ".join(normalize(value, most=LONGEST_NAME, field="name").split())
     if is_blank(text) or not text.isprintable():
         raise Invalid(
             N_("Enter a name in printable characters, such as what the token is for."), field="name"

@@ -17,6 +17,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from werkzeug.security import check_password_hash
 
 from webapp.errors import N_, Busy
+from webapp.text import MAX_TYPED
+from webapp.users.rules import LONGEST_PASSWORD
 
 # OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -32,7 +34,12 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(hashed: str | None, password: str) -> bool:
-    """Takes the same time when there is no hash, so that time does not tell whether an account exists."""
+    """Takes the same time when there is no hash, so that time does not tell whether an account exists.
+
+    What is longer than any password can be typed is no one's, and is not looked at.
+    """
+    if len(password) > LONGEST_PASSWORD * MAX_TYPED:
+        return False
     if hashed is not None and not hashed.startswith("$argon2"):
         with _place():
             return _verify_werkzeug(hashed, password)

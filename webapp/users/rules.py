@@ -14,12 +14,14 @@ from email_validator import EmailNotValidError, validate_email
 
 from webapp.access.permissions import Role
 from webapp.errors import N_, Invalid
+from webapp.text import MAX_TYPED, normalize
 
 LONGEST_EMAIL = 254  # RFC 5321, errata 1690
 LONGEST_NAME = 200
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
 FEWEST_DISTINCT = 5
+TOO_LONG = " "  # no address has this key: it would have been trimmed
 LANGUAGES = {"en": "English", "fr": "Français"}
 
 # Zero-width joiners are part of Persian and Indic names and of emoji; other invisible characters
@@ -44,8 +46,8 @@ _COMMON = frozenset(
 
 def clean_full_name(value: str) -> str:
     """NFC, white space collapsed; may be empty."""
-    text = " ".join(unicodedata.normalize("NFC", value).split())
-    if len(text) > LONGEST_NAME:  # asked first: a megabyte is not looked through character by character
+    text = " ".join(normalize(value, most=LONGEST_NAME, field="full_name").split())
+    if len(text) > LONGEST_NAME:
         raise Invalid(N_("Use at most %(most)s characters."), field="full_name", most=LONGEST_NAME)
     _refuse_invisible(text, "full_name", allowed=_JOINERS)
     return "" if is_blank(text) else text
@@ -63,7 +65,7 @@ def is_blank(text: str) -> bool:
 
 def clean_email(value: str) -> str:
     """The address as it is stored: NFC, trimmed, its domain lower-case and in Unicode."""
-    text = unicodedata.normalize("NFC", value).strip()
+    text = normalize(value, most=LONGEST_EMAIL, field="email").strip()
     if not text:
         raise Invalid(N_("Enter an e-mail address."), field="email")
     if len(text) > LONGEST_EMAIL:
@@ -82,7 +84,14 @@ def clean_email(value: str) -> str:
 
 
 def email_key(email: str) -> str:
-    """Two addresses with the same key are the same mailbox to a person: case and width do not count."""
+    """Two addresses with the same key are the same mailbox to a person: case and width do not count.
+
+    Any text has one, since any may be searched for; all that are too long for an address have the same.
+    """
+    if len(email) > LONGEST_EMAIL * MAX_TYPED:
+        return TOO_LONG
+    if email.isascii():  # most are
+        return email.strip().lower().replace("\0", "\ufffd")
     key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email.strip()).casefold())
     # What no address holds and no database takes may still be typed into a search for one.
     return key.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
@@ -98,7 +107,7 @@ def clean_role(value: str) -> Role:
 
 def clean_password(value: str, *, email: str = "", field: str = "new_password") -> str:
     """Long rather than complicated (ASVS 5.0 6.2); any character that has an encoding will do."""
-    text = unicodedata.normalize("NFKC", value)
+    text = normalize(value, most=LONGEST_PASSWORD, field=field, form="NFKC")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -13,11 +13,14 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from flask import g, has_request_context, request
 from markupsafe import Markup, escape
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from webapp.access.identity import known_identity
 from webapp.errors import DomainError, join
 
 DEFAULT = "en"
+MAX_HEADER = 1_000
 CATALOGUES = Path(__file__).resolve().parent.parent / "languages"
 
 
@@ -65,7 +68,8 @@ def _catalogue() -> NullTranslations:
 
 def _browsers_language() -> str:
     """The first one asked for that we have: "en-GB, fr" is English, which a plain best_match() overlooks."""
-    asked = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
+    accepted = parse_accept_header(request.headers.get("Accept-Language", "")[:MAX_HEADER], LanguageAccept)
+    asked = (tag.partition("-")[0].lower() for tag, quality in accepted if quality > 0)
     return next((language for language in asked if language in languages()), DEFAULT)
 
 

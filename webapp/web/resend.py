@@ -15,6 +15,7 @@ from flask import current_app, request, session
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 LARGEST_BYTES = 256 * 1024
+MAX_SEALED = 4 * LARGEST_BYTES
 LIFETIME_SECONDS = 24 * 3600
 CAME_FROM = "confirmation-from"  # a field: what page_before() was before the password was asked for again
 BROWSER = "browser"  # in the cookie: which browser this is; outlives a sign-in
@@ -51,6 +52,12 @@ def _typed() -> list[tuple[str, str]]:
         for name, value in request.form.items(multi=True)
         if name not in _NEVER_KEPT and "password" not in name
     ]
+
+
+def sent_seal() -> str:
+    """What the present request carries as a form kept before; empty for what cannot be one."""
+    sealed = request.form.get("resend", "")
+    return sealed if len(sealed) <= MAX_SEALED and sealed.isascii() else ""
 
 
 def open_form(sealed: str) -> Resend | None:
