@@ -64,6 +64,7 @@ PRODUCTION_DEFAULTS: dict[str, object] = {
     "graceful_timeout_seconds": 30,
     "api_rate_per_minute": 600,
     "api_cors_origins": (),
+    "history_staff_days": 400,
 }
 
 
@@ -107,6 +108,7 @@ INTEGERS = [
     ("WEB_THREADS", 1, 128),
     ("GRACEFUL_TIMEOUT_SECONDS", 1, 600),
     ("API_RATE_PER_MINUTE", 0, 1_000_000),
+    ("HISTORY_STAFF_DAYS", 30, 3650),
 ]
 
 

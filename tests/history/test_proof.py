@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
-from tests.conftest import MakeUser, empty_tables
+from tests.conftest import MakeUser, empty_tables, user_maker
 from tests.history.ways import DESK, age, assert_intact, let_names_go, read_rows, read_stories, write
 from tests.racing import race
 from webapp.access.actor import Actor, Door
@@ -514,4 +514,35 @@ def test_two_changes_of_one_person_at_once_have_an_entry_each(file_app: Flask, m
     assert [story.version for story in stories] == [1, 2]
     with file_app.app_context():
         assert stories[1].changes["full_name"][1] == get_user(user_id).full_name
+    assert_intact(file_app)
+
+
+def test_following_while_people_are_deleted_and_names_go_finds_no_fault(
+    file_app: Flask, hashed_password: str
+) -> None:
+    make = user_maker(file_app, hashed_password)
+    gone = [make(role=Role.SUPPORT).id for _ in range(6)]
+    with file_app.app_context():
+        for user_id in gone:
+            own = Actor(user_id=user_id, name="Ann", role=Role.SUPPORT)
+            for _ in range(3):
+                record(Kind.EDITED, actor=own, subject=Subject(user_id, "Ann", 1))
+    age(file_app, days=401)
+    with file_app.app_context():
+        for user_id in gone[:3]:
+            record(Kind.EDITED, actor=Actor(user_id=user_id, name="Ann", role=Role.SUPPORT))
+            trash.erase_user(get_user(user_id), actor=DESK)
+    age(file_app, days=401)
+
+    def delete_all() -> None:
+        for user_id in gone[3:]:
+            trash.erase_user(get_user(user_id), actor=DESK)
+        forget_names(actor=DESK)
+
+    def follow() -> list[Fault]:
+        return [fault for _ in range(8) for fault in find_faults(find_existing)]
+
+    outcomes = race(file_app, delete_all, follow, follow)
+    assert outcomes == [None, [], []]
+    assert "Ann" not in "".join(row.origin or "" for row in read_rows(file_app))
     assert_intact(file_app)

@@ -16,7 +16,9 @@ from tests.pages.form_reader import read_form
 from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.auth.browser import remember_token
 from webapp.auth.models import SignInSession
+from webapp.auth.notice_views import begin_notices
 from webapp.auth.services import create_password_link
 from webapp.db import get_session
 from webapp.tokens.services import create_token
@@ -222,6 +224,12 @@ def test_a_page_costs_no_query_more_for_it(
     sign_in(visitor)
     assert BANNER in visitor.get("/users/").text
     assert read_queries() == without
+
+
+def test_a_session_that_was_born_dead_has_nothing_to_show(app: Flask, ann: User) -> None:
+    with app.test_request_context(SIGN_IN, method="POST"):
+        remember_token("a token of no session")
+        assert begin_notices() is False
 
 
 def test_it_is_in_the_language_of_the_person(app: Flask, ann: User) -> None:

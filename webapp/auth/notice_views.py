@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from webapp.access.guards import requires
-from webapp.access.identity import current_identity
+from webapp.access.identity import current_identity, find_identity
 from webapp.access.permissions import Permission
 from webapp.auth import services
 from webapp.auth.browser import note_seen, note_sign_in_here, seen_until
@@ -16,6 +16,7 @@ from webapp.auth.models import SignInSession
 from webapp.auth.notices import MAX_FAILURES, Notices, find_last_here, find_notices
 from webapp.auth.queries import get_own_session
 from webapp.auth.rules import safe_path
+from webapp.errors import NotFound
 from webapp.history.timeline import make_lines
 from webapp.web.language import gettext, ngettext
 from webapp.web.times import format_number
@@ -24,8 +25,17 @@ blueprint = Blueprint("notices", __name__, url_prefix="/auth/notices")
 
 
 def begin_notices() -> bool:
-    """Find what happened since the person was last here, and tell whether there is anything to show them."""
-    session = _own_session()
+    """Find what happened since the person was last here, and tell whether there is anything to show them.
+
+    There is nothing where their new session has ended already: it is born dead if the password that was
+    compared has been replaced meanwhile.
+    """
+    if find_identity() is None:
+        return False
+    try:
+        session = _own_session()
+    except NotFound:
+        return False
     since = find_last_here(session.user_id, until=session.created_at, seen=seen_until(session.user_id))
     is_news = since is not None and not _find(session, since).is_empty
     if is_news and since is not None:
