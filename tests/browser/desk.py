@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 
 from tests.conftest import MakeUser
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.auth.browser import PageSessions
 from webapp.auth.services import open_session
 from webapp.users.models import User
 from webapp.users.presence import OPENED_LASTS, find_presence, note_open
@@ -35,7 +35,7 @@ class Desk:
             token = open_session(
                 user_id=user.id, epoch=user.session_epoch, address="127.0.0.1", user_agent="Test/1"
             )
-        serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        serializer = PageSessions().get_signing_serializer(self.app)
         assert serializer is not None
         value = serializer.dumps({"token": token})
         return {"name": self.app.config["SESSION_COOKIE_NAME"], "value": value, "url": self.url}
