@@ -50,7 +50,7 @@ def environ_after(count: int, *forwarded: str, peer: str = PEER, **others: str) 
         (2, ["198.51.100.9, 203.0.113.7, 10.0.0.2"], "203.0.113.7"),
         (2, ["198.51.100.9", "203.0.113.7:4, 10.0.0.2:5"], "203.0.113.7"),
         (2, ["203.0.113.7"], PEER),
-        # A quotation mark of the client, before what the two proxies added, hides none of their commas.
+        # A quotation mark of the client, before what the proxies added, makes none of that void.
         (2, ['198.51.100.9, "', "203.0.113.7, 10.0.0.2"], "203.0.113.7"),
         (2, ['"', "203.0.113.7, 10.0.0.2"], "203.0.113.7"),
         (1, ['"', "203.0.113.7"], "203.0.113.7"),

@@ -15,8 +15,8 @@ class TrustedProxies:
     """WSGI middleware that sets the client's address, scheme and host from the headers of ``count`` proxies.
 
     REMOTE_ADDR is an address in one spelling afterwards, or empty, and so is what is counted, stored and
-    logged by it. Werkzeug's ProxyFix reads the headers as lists of quoted strings, in which one quotation
-    mark of a client hides the commas of the proxies that follow; here a comma is a comma.
+    logged by it. Werkzeug's ProxyFix reads the headers as lists of quoted strings: where a client sends one
+    quotation mark, it takes the proxy for the client. Here a comma is a comma.
     """
 
     def __init__(self, app: WSGIApplication, *, count: int) -> None:
