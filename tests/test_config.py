@@ -220,6 +220,7 @@ def test_debug_makes_one_secret_and_keeps_it_to_its_owner(instance: Path) -> Non
     first, second = (Settings.from_environment({"DEBUG": "1"}).secret_key for _ in range(2))
     assert first == second == (instance / "secret_key").read_text()
     assert stat.S_IMODE((instance / "secret_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(instance.stat().st_mode) == 0o700
     assert Settings.from_environment({"DEBUG": "1", "SECRET_KEY": SECRET}).secret_key == SECRET
 
 
