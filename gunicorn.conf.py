@@ -37,10 +37,15 @@ gc.set_threshold(10_000, 20, 20)
 
 wsgi_app = "wsgi:app"
 bind = settings.bind
-worker_class = "gthread"
+umask = 0o777 - int(settings.socket_mode, 8)  # by gunicorn's default every account may write to a unix socket
+worker_class = "webapp.web.worker.Worker"
 workers = settings.web_workers
 threads = settings.web_threads
-forwarded_allow_ips = ""  # ProxyFix decides which proxy to believe, from PROXY_COUNT
+# TrustedProxies decides which proxy to believe, from PROXY_COUNT. Gunicorn's own list of addresses is not
+# enough: whoever comes by a unix socket has none, and would be believed.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 limit_request_line = 8190  # a search in Japanese takes nine bytes a letter
 keepalive = 75  # longer than nginx keeps an idle upstream connection, so it is never cut under a request
 timeout = 60

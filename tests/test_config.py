@@ -45,8 +45,11 @@ PRODUCTION_DEFAULTS: dict[str, object] = {
     "debug": False,
     "database_url": POSTGRES,
     "secret_key": SECRET,
+    "secret_key_fallbacks": (),
     "trusted_hosts": ("dossier.example.org",),
     "session_cookie_secure": True,
+    "session_cookie_name": "dossier",
+    "hsts_include_subdomains": False,
     "session_idle_minutes": 120,
     "session_absolute_hours": 12,
     "sql_echo": False,
@@ -59,12 +62,14 @@ PRODUCTION_DEFAULTS: dict[str, object] = {
     "read_timeout_seconds": 5,
     "time_zone": "UTC",
     "bind": "127.0.0.1:8000",
+    "socket_mode": "0660",
     "web_workers": 2,
     "web_threads": 8,
     "graceful_timeout_seconds": 30,
     "api_rate_per_minute": 600,
     "api_cors_origins": (),
     "history_staff_days": 400,
+    "security_contact": "",
 }
 
 
@@ -129,7 +134,7 @@ def test_what_is_no_number_is_refused_by_name(name: str, wrong: str) -> None:
     assert len(message) < 200
 
 
-BOOLEANS = ["DEBUG", "SESSION_COOKIE_SECURE", "SQL_ECHO"]
+BOOLEANS = ["DEBUG", "SESSION_COOKIE_SECURE", "HSTS_INCLUDE_SUBDOMAINS", "SQL_ECHO"]
 
 
 @pytest.mark.parametrize("name", BOOLEANS)
@@ -217,6 +222,7 @@ def test_debug_makes_one_secret_and_keeps_it_to_its_owner(instance: Path) -> Non
     first, second = (Settings.from_environment({"DEBUG": "1"}).secret_key for _ in range(2))
     assert first == second == (instance / "secret_key").read_text()
     assert stat.S_IMODE((instance / "secret_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(instance.stat().st_mode) == 0o700
     assert Settings.from_environment({"DEBUG": "1", "SECRET_KEY": SECRET}).secret_key == SECRET
 
 
@@ -361,6 +367,8 @@ def test_a_reload_keeps_hardly_anything_of_the_former_code(tmp_path: Path) -> No
         ({"SESSION_COOKIE_SECURE": "1"}, "__Host-dossier"),
         ({}, "__Host-dossier"),
         ({"DEBUG": "1"}, "dossier"),
+        ({"SESSION_COOKIE_NAME": "desk-2"}, "__Host-desk-2"),
+        ({"SESSION_COOKIE_NAME": "desk-2", "DEBUG": "1"}, "desk-2"),
     ],
 )
 def test_the_cookie_is_bound_to_https_unless_told_otherwise(variables: dict[str, str], name: str) -> None:
@@ -371,6 +379,61 @@ def test_the_cookie_is_bound_to_https_unless_told_otherwise(variables: dict[str,
     assert app.config["SESSION_COOKIE_SECURE"] is name.startswith("__Host-")
     assert app.config["SESSION_COOKIE_HTTPONLY"] is True
     assert app.config["SESSION_COOKIE_SAMESITE"] == "Lax"
+
+
+@pytest.mark.parametrize("name", ["a b", "a;b", "a=b", "é", "_a", "__Host-a", "-a", "x" * 41, "a,b", "a\tb"])
+def test_a_name_that_no_cookie_can_have_is_refused(name: str) -> None:
+    assert refuse({**PRODUCTION, "SESSION_COOKIE_NAME": name}).startswith("SESSION_COOKIE_NAME is ")
+    assert read(SESSION_COOKIE_NAME="x" * 40).cookie_name == "__Host-" + "x" * 40
+
+
+OLD, OLDER = "old" * 11, "older" * 7
+
+
+def test_former_keys_come_before_the_one_that_signs() -> None:
+    settings = read(SECRET_KEY_FALLBACKS=f" {OLDER}, {OLD},")
+    assert settings.signing_keys == [OLDER, OLD, SECRET]
+    assert read(SECRET_KEY_FALLBACKS="off").signing_keys == [SECRET]
+    assert OLD not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        (f"{OLD},{'y' * 31}", "has a key of fewer than 32 characters: "),
+        (f"{OLD},{SECRET}", "names SECRET_KEY itself: "),
+        (",".join(f"{number}{OLD}" for number in range(11)), "names 11 keys: "),
+        (",", "names 0 keys: "),
+    ],
+)
+def test_former_keys_that_are_none_are_refused_and_not_repeated(keys: str, what: str) -> None:
+    message = refuse({**PRODUCTION, "SECRET_KEY_FALLBACKS": keys})
+    assert message.startswith(f"SECRET_KEY_FALLBACKS {what}set it to at most 10 former values")
+    assert OLD not in message
+    assert "yyy" not in message
+
+
+def test_a_contact_is_an_address_that_can_be_opened() -> None:
+    assert read(SECURITY_CONTACT="OFF").security_contact == ""
+    for contact in ("mailto:security@example.org", "https://example.org", "https://example.org/security?a=b"):
+        assert read(SECURITY_CONTACT=contact).security_contact == contact
+    for wrong in (
+        *(
+            "security@example.org",
+            "http://example.org",
+            "mailto:",
+            "mailto:a b@c",
+            "https://",
+            "javascript:1",
+        ),
+        *("https://example.org/\nExpires: never", "mailto:é@example.org", "https://example.org/" + "x" * 200),
+    ):
+        assert refuse({**PRODUCTION, "SECURITY_CONTACT": wrong}).startswith("SECURITY_CONTACT is ")
+
+
+@pytest.mark.parametrize("mode", ["660", "0777", "0o660", "rw"])
+def test_a_socket_has_one_of_three_modes(mode: str) -> None:
+    assert refuse({**PRODUCTION, "SOCKET_MODE": mode}).endswith("set it to one of 0600, 0660, 0666.")
 
 
 def test_origins_are_taken_as_browsers_send_them() -> None:

@@ -6,11 +6,14 @@ import re
 import secrets
 import signal
 import socket
+import stat
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from pathlib import Path
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
@@ -107,6 +110,60 @@ def test_a_forwarded_address_is_believed_only_from_a_named_proxy(
         _, _, page = browser.open("/auth/devices")
         shown = re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", page)
         assert shown == [address]
+
+
+class UnixConnection(HTTPConnection):
+    """HTTP to a socket in the file system."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("127.0.0.1", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        """As soon as gunicorn has made the socket, and listens."""
+        deadline = monotonic() + MOST_SECONDS
+        while True:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(60)
+            try:
+                return self.sock.connect(str(self._path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                self.sock.close()
+                assert monotonic() < deadline, "nobody listens"
+                sleep(0.05)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("proxies", "mode", "scheme"), [("0", "", "http"), ("1", "0600", "https")], ids=["no proxy", "one proxy"]
+)
+def test_by_a_unix_socket_no_more_is_believed_than_by_a_port(
+    settings: dict[str, str], proxies: str, mode: str, scheme: str
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="d") as folder:  # a short path: it must fit into 107 bytes
+        path = Path(folder) / "s"
+        with serve({**settings, "BIND": f"unix:{path}", "PROXY_COUNT": proxies, "SOCKET_MODE": mode}):
+            connection = UnixConnection(path)
+            connection.connect()
+            assert stat.S_IMODE(path.stat().st_mode) == int(mode or "0660", 8)
+            sent = {
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Ssl": "on",
+                "X-Forwarded-Protocol": "ssl",
+                "SCRIPT_NAME": "/forged",
+                "PATH_INFO": "/healthz",
+                "REMOTE_ADDR": "203.0.113.9",
+            }
+            connection.request("GET", "/auth/login", headers=sent)
+            answer = connection.getresponse()
+            page = answer.read().decode()
+            assert answer.status == 200
+            assert ("Strict-Transport-Security" in answer.headers) is (scheme == "https")
+            assert 'name="password"' in page
+            assert "/forged" not in page
+            connection.request("GET", "/forged/healthz", headers={"SCRIPT_NAME": "/forged"})
+            assert connection.getresponse().status == 404
+            connection.close()
 
 
 @on_sqlite

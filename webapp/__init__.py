@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import api, auth, batches, cli, credits, history, notes, operations, tokens, users, web
 from webapp.access.guards import guard_routes
@@ -26,9 +25,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         static_folder=None,  # webapp/web/assets.py serves them under hashed names
     )
     configure(app, settings)
-    trust_proxies(app, settings)
-    bound_requests(app)
     operations.register(app, settings)
+    bound_requests(app)
     bind_database(app, settings)
     csrf.init_app(app)
     for feature in FEATURES:
@@ -44,23 +42,16 @@ def configure(app: Flask, settings: Settings) -> None:
     app.url_map.merge_slashes = False  # a program would be redirected: to it an address has one spelling
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(settings.secret_key_fallbacks),
         TRUSTED_HOSTS=list(settings.trusted_hosts),
         MAX_CONTENT_LENGTH=settings.max_content_length,
         MAX_FORM_MEMORY_SIZE=settings.max_content_length,
-        # "__Host-": bound to this very host and to https, which no subdomain can overwrite.
-        SESSION_COOKIE_NAME="__Host-dossier" if settings.session_cookie_secure else "dossier",
+        # The names of all other cookies begin with this one.
+        SESSION_COOKIE_NAME=settings.cookie_name,
         SESSION_COOKIE_SECURE=settings.session_cookie_secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_SECRET_KEY=settings.signing_keys,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: an old tab must not lose what was typed
         WTF_CSRF_SSL_STRICT=False,  # the token says it already, and proxies strip the Referer
     )
-
-
-def trust_proxies(app: Flask, settings: Settings) -> None:
-    """Believe X-Forwarded-* only from as many proxies as were named: anybody can send these headers."""
-    count = settings.proxy_count
-    if count:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_host=count, x_prefix=0
-        )

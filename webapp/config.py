@@ -22,9 +22,11 @@ from webapp.errors import ConfigurationError
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 SHORTEST_SECRET = 32
+MAX_FALLBACKS = 10  # each cookie that none of the keys has signed is tried with all of them
 LONGEST_INTEGER = 12
 LARGEST_PORT = 65_535
 MIN_STAFF_DAYS, MAX_STAFF_DAYS = 30, 3650
+MAX_CONTACT = 200
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 # As a browser writes it (RFC 6454, 6.2): in small letters, another alphabet as xn--…, an IPv6 address in
@@ -32,6 +34,9 @@ DEFAULT_PORTS = {"http": "80", "https": "443"}
 ORIGIN = re.compile(
     r"(https?)://(?:[a-z0-9](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::([1-9][0-9]{0,4}))?"
 )
+# Of the characters that a cookie's name may have (RFC 6265, 4.1.1) those that need no escaping anywhere.
+COOKIE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+CONTACT = re.compile(r"mailto:[^\s@<>\"]+@[^\s@<>\"]+|https://[^\s<>\"/]+(?:/[^\s<>\"]*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +46,11 @@ class Settings:
     debug: bool = False
     database_url: str = field(repr=False)
     secret_key: str = field(repr=False)
+    secret_key_fallbacks: tuple[str, ...] = field(default=(), repr=False)
     trusted_hosts: tuple[str, ...]
     session_cookie_secure: bool = True
+    session_cookie_name: str = "dossier"
+    hsts_include_subdomains: bool = False
     session_idle_minutes: int = 120
     session_absolute_hours: int = 12
     sql_echo: bool = False
@@ -55,12 +63,14 @@ class Settings:
     read_timeout_seconds: int = 5
     time_zone: str = "UTC"
     bind: str = "127.0.0.1:8000"
+    socket_mode: str = "0660"
     web_workers: int = 2
     web_threads: int = 8
     graceful_timeout_seconds: int = 30
     api_rate_per_minute: int = 600
     api_cors_origins: tuple[str, ...] = ()
     history_staff_days: int = 400
+    security_contact: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -78,8 +88,11 @@ class Settings:
             debug=debug,
             database_url=read.database_url(defaults.get("DATABASE_URL")),
             secret_key=read.secret(_kept_secret if debug else None),
+            secret_key_fallbacks=read.fallbacks(),
             trusted_hosts=read.hosts(defaults.get("TRUSTED_HOSTS")),
             session_cookie_secure=read.boolean("SESSION_COOKIE_SECURE", not debug),
+            session_cookie_name=read.cookie_name(),
+            hsts_include_subdomains=read.boolean("HSTS_INCLUDE_SUBDOMAINS", False),
             session_idle_minutes=read.integer("SESSION_IDLE_MINUTES", 120, 5, 60 * 24 * 30),
             session_absolute_hours=read.integer("SESSION_ABSOLUTE_HOURS", 12, 1, 24 * 90),
             sql_echo=read.boolean("SQL_ECHO", debug),
@@ -92,13 +105,25 @@ class Settings:
             read_timeout_seconds=read.integer("READ_TIMEOUT_SECONDS", 5, 1, 600),
             time_zone=read.time_zone("TIME_ZONE", "UTC"),
             bind=read.bind(),
+            socket_mode=read.choice("SOCKET_MODE", "0660", ("0600", "0660", "0666")),
             web_workers=read.integer("WEB_WORKERS", 2, 1, 64),
             web_threads=read.integer("WEB_THREADS", 8, 1, 128),
             graceful_timeout_seconds=read.integer("GRACEFUL_TIMEOUT_SECONDS", 30, 1, 600),
             api_rate_per_minute=read.integer("API_RATE_PER_MINUTE", 600, 0, 1_000_000),
             api_cors_origins=read.origins(),
             history_staff_days=read.integer("HISTORY_STAFF_DAYS", 400, MIN_STAFF_DAYS, MAX_STAFF_DAYS),
+            security_contact=read.contact(),
         )
+
+    @property
+    def cookie_name(self) -> str:
+        """That of the session. "__Host-" binds it to this very host and to https: no subdomain can set it."""
+        return ("__Host-" if self.session_cookie_secure else "") + self.session_cookie_name
+
+    @property
+    def signing_keys(self) -> list[str]:
+        """Return the keys that open what is signed; the last one signs (as itsdangerous has it)."""
+        return [*self.secret_key_fallbacks, self.secret_key]
 
     @property
     def is_sqlite(self) -> bool:
@@ -112,7 +137,7 @@ def _defaults_of_debug() -> dict[str, str]:
 def _kept_secret() -> str:
     """A secret made once and kept beside the development database, so that a restart signs nobody out."""
     path = INSTANCE / "secret_key"
-    INSTANCE.mkdir(exist_ok=True)
+    INSTANCE.mkdir(mode=0o700, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -205,6 +230,43 @@ class _Reader:
             raise ConfigurationError(
                 f"SECRET_KEY {state}: set it to the output of"
                 " python3 -c 'import secrets; print(secrets.token_urlsafe(48))'."
+            )
+        return value
+
+    def fallbacks(self) -> tuple[str, ...]:
+        """Return the former secrets. The message never repeats one."""
+        value = self.text("SECRET_KEY_FALLBACKS") or "off"
+        if value.lower() == "off":
+            return ()
+        keys = tuple(key.strip() for key in value.split(",") if key.strip())
+        remedy = f"set it to at most {MAX_FALLBACKS} former values of SECRET_KEY, oldest first, or to off."
+        if len(keys) > MAX_FALLBACKS or not keys:
+            raise ConfigurationError(f"SECRET_KEY_FALLBACKS names {len(keys)} keys: {remedy}")
+        if any(len(key) < SHORTEST_SECRET for key in keys):
+            raise ConfigurationError(
+                f"SECRET_KEY_FALLBACKS has a key of fewer than {SHORTEST_SECRET} characters: {remedy}"
+            )
+        if self.text("SECRET_KEY") in keys:
+            raise ConfigurationError(f"SECRET_KEY_FALLBACKS names SECRET_KEY itself: {remedy}")
+        return keys
+
+    def cookie_name(self) -> str:
+        value = self.text("SESSION_COOKIE_NAME") or "dossier"
+        if not COOKIE_NAME.fullmatch(value):
+            raise ConfigurationError(
+                f"SESSION_COOKIE_NAME is {value[:40]!r}: set it to at most 40 letters, digits, “-” and “_”,"
+                " a letter or digit first, such as dossier-test."
+            )
+        return value
+
+    def contact(self) -> str:
+        value = self.text("SECURITY_CONTACT") or "off"
+        if value.lower() == "off":
+            return ""
+        if len(value) > MAX_CONTACT or not (value.isascii() and CONTACT.fullmatch(value)):
+            raise ConfigurationError(
+                f"SECURITY_CONTACT is {value[:80]!r}: set it to an address such as"
+                " mailto:security@example.org or https://example.org/security, or to off."
             )
         return value
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
+from itsdangerous import Signer
 from sqlalchemy import BigInteger, Computed, DateTime, Dialect, Integer, MetaData, Table, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -94,3 +96,7 @@ def utc_now() -> datetime:
 sqla = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate()
 csrf = CSRFProtect()
+
+# Of all that itsdangerous signs in this process, where nothing else is said; its own default is SHA-1. Here,
+# since Flask-WTF lets nothing be said for its tokens.
+Signer.default_digest_method = staticmethod(sha256)

@@ -6,18 +6,22 @@
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const on = (event, handler, options) => document.addEventListener(event, handler, options);
 
-  /* ---- Time zone: the server shows times in the zone of this cookie -------- */
+  /* ---- Cookies: what is remembered of this browser, and of nobody ---------- */
 
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (zone && !document.cookie.split("; ").includes(`tz=${zone}`)) {
+  const named = (name) => `${$("meta[name=cookies]").content}-${name}`;
+  const remembers = (name, value) => document.cookie.split("; ").includes(`${named(name)}=${value}`);
+  function remember(name, value) {
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+    document.cookie = `${named(name)}=${value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
   }
+
+  /* The server shows times in the zone of this cookie. */
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !remembers("tz", zone)) remember("tz", zone);
 
   /* ---- Keyboard ------------------------------------------------------------ */
 
-  const OFF = "dossier.shortcuts";
-  const shortcutsOff = () => localStorage.getItem(OFF) === "off";
+  const shortcutsOff = () => remembers("shortcuts", "off");
 
   const isTyping = (target) =>
     target.isContentEditable || target.matches("input:not([type=checkbox], [type=radio]), select, textarea");
@@ -73,7 +77,7 @@
   for (const box of $$("[data-shortcuts]")) box.checked = !shortcutsOff();
   on("change", (event) => {
     if (!event.target.matches("[data-shortcuts]")) return;
-    localStorage.setItem(OFF, event.target.checked ? "on" : "off");
+    remember("shortcuts", event.target.checked ? "on" : "off");
     for (const box of $$("[data-shortcuts]")) box.checked = event.target.checked;
   });
 

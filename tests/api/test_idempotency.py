@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from tests.conftest import PASSWORD, MakeUser, read_tables
 from webapp.access.actor import Actor
 from webapp.api.keeping import KEPT_FOR
 from webapp.api.models import KEPT_ANSWERS
+from webapp.config import Settings
 from webapp.db import get_session
 from webapp.extensions import utc_now
 from webapp.users.models import User
@@ -130,6 +132,21 @@ def test_what_failed_is_not_kept_and_can_be_sent_corrected_under_the_same_key(
     assert read_tables(app)["kept_answers"] == []
     assert count_users(app) == before
     assert support.post(USERS, NEW, key=KEY).status_code == 201
+
+
+def test_a_new_secret_does_not_make_it_another_call(app: Flask, support: Program) -> None:
+    """While the former one is named: else the same call could not be told from another."""
+    settings: Settings = app.extensions["settings"]
+    first = support.post(USERS, NEW, key=KEY)
+    former = (settings.secret_key,)
+    app.extensions["settings"] = replace(settings, secret_key="new " * 8, secret_key_fallbacks=former)
+    try:
+        assert support.post(USERS, NEW, key=KEY).data == first.data
+        assert support.post(USERS, {**NEW, "full_name": "Another"}, key=KEY).status_code == 422
+        app.extensions["settings"] = replace(settings, secret_key="new " * 8)
+        assert support.post(USERS, NEW, key=KEY).status_code == 422
+    finally:
+        app.extensions["settings"] = settings
 
 
 @pytest.mark.parametrize("key", ["", "é", "a\tb", "x" * 256])

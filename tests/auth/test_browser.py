@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from flask import Flask
 from sqlalchemy import update
 
 from tests.conftest import PASSWORD, MakeUser, SignedIn, make_settings, user_maker
-from tests.visitor import Visitor
+from tests.visitor import Visitor, field_value
 from webapp import create_app
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth.models import SignInSession
 from webapp.auth.services import revoke_other_sessions
+from webapp.config import Settings
 from webapp.db import get_session
 from webapp.extensions import sqla, utc_now
 from webapp.users import services, trash
@@ -129,6 +133,76 @@ def test_over_https_the_cookie_is_bound_to_this_host(database: str) -> None:
     assert app.config["SESSION_COOKIE_NAME"].startswith("__Host-")
     assert app.config["SESSION_COOKIE_SECURE"]
     with app.app_context():
+        sqla.engine.dispose()
+
+
+NEW_KEY, OLD_KEY = "a new key, long enough to be accepted", "a test's secret, long enough to be accepted"
+
+
+def signature_bytes(signed: str) -> int:
+    return len(urlsafe_b64decode(signed.rpartition(".")[2] + "=="))
+
+
+def test_what_is_signed_is_signed_by_sha256(app: Flask, make_user: MakeUser) -> None:
+    make_user(email="ann@example.org", role=Role.AUDITOR)
+    visitor = Visitor(app)
+    old = visitor.post_raw("/users/1/edit", {"full_name": "typed", "csrf_token": "old"}).text
+    token = visitor.csrf_token()
+    visitor.post("/auth/login", {"email": "ann@example.org", "password": PASSWORD})
+    cookie = visitor.client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+    assert cookie
+    for signed in (cookie.value, token, field_value(old, "csrf_token"), field_value(old, "resend")):
+        assert signature_bytes(signed or "") == sha256().digest_size
+
+
+@pytest.mark.parametrize(("fallbacks", "is_kept"), [((OLD_KEY,), True), (("x" * 32,), False), ((), False)])
+def test_a_former_key_is_believed_while_it_is_named(
+    file_app: Flask, make_user: MakeUser, hashed_password: str, fallbacks: tuple[str, ...], is_kept: bool
+) -> None:
+    """With it a session goes on, a form that is open can be sent, and what it signed is signed anew."""
+    settings: Settings = file_app.extensions["settings"]
+    admin = user_maker(file_app, hashed_password)(role=Role.ADMINISTRATOR)
+    before = Visitor(file_app, admin)
+    name, token = file_app.config["SESSION_COOKIE_NAME"], before.csrf_token()
+    cookie = before.client.get_cookie(name)
+    assert cookie
+    rotated = create_app(replace(settings, secret_key=NEW_KEY, secret_key_fallbacks=fallbacks))
+    after = Visitor(rotated)
+    after.client.set_cookie(name, cookie.value)
+    answer = after.post_raw("/auth/devices/revoke-others", {"csrf_token": token})
+    assert (answer.status_code == 303) is is_kept
+    newest = Visitor(create_app(replace(settings, secret_key=NEW_KEY)))
+    if is_kept:  # the message that it left is in a cookie of the new key
+        signed_again = after.client.get_cookie(name)
+        assert signed_again
+        newest.client.set_cookie(name, signed_again.value)
+    assert is_signed_in(newest) is is_kept
+    for app in (rotated, newest.app):
+        with app.app_context():
+            sqla.engine.dispose()
+
+
+def test_two_installations_on_one_host_leave_each_other_alone(
+    file_app: Flask, make_user: MakeUser, hashed_password: str
+) -> None:
+    """Cookies know no ports. One jar for both, as a browser has it."""
+    settings: Settings = file_app.extensions["settings"]
+    user_maker(file_app, hashed_password)(email="ann@example.org", role=Role.AUDITOR)
+    other = create_app(replace(settings, session_cookie_name="other", secret_key=NEW_KEY))
+    here, there = Visitor(file_app), Visitor(other)
+    there.client._cookies = here.client._cookies
+    for visitor in (here, there, here):
+        form = {"email": "ann@example.org", "password": PASSWORD}
+        assert visitor.post("/auth/login", form).status_code == 303
+    assert is_signed_in(here)
+    assert is_signed_in(there)
+    here.post("/auth/logout")
+    assert not is_signed_in(here)
+    assert is_signed_in(there)
+    names = {cookie.key for cookie in (here.client._cookies or {}).values()}
+    assert names >= {"dossier", "other"}
+    assert all(name.partition("-")[0] in {"dossier", "other"} for name in names)
+    with other.app_context():
         sqla.engine.dispose()
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 from sqlalchemy import update
 
 from tests.conftest import MakeUser
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
+from webapp.auth.browser import PageSessions
 from webapp.auth.models import SignInSession
 from webapp.auth.rules import MAX_CONFIRMATION_AGE
 from webapp.auth.services import create_password_link, open_session
@@ -41,7 +41,7 @@ class Desk:
             token = open_session(
                 user_id=user.id, epoch=user.session_epoch, address="127.0.0.1", user_agent="Test/1"
             )
-        serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        serializer = PageSessions().get_signing_serializer(self.app)
         assert serializer is not None
         value = serializer.dumps({"token": token})
         return {"name": self.app.config["SESSION_COOKIE_NAME"], "value": value, "url": self.url}

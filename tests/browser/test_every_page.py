@@ -703,7 +703,7 @@ def page(tab: Tab, desk: Desk, admin: User) -> Iterator[Page]:
         if other is not page:
             other.close()
     page.unroute_all()
-    page.evaluate("localStorage.clear()")
+    page.context.clear_cookies(name="dossier-shortcuts")
     page.goto("about:blank")
     assert problems == []
 

@@ -37,6 +37,24 @@ def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
+def test_signing_out_clears_the_storage_and_keeps_what_is_remembered_of_the_browser(
+    open_page: OpenPage, admin: User
+) -> None:
+    page = open_page(admin, timezone_id="Asia/Kolkata")
+    page.goto("/help")
+    page.get_by_role("main").get_by_label("Use keyboard shortcuts in this browser").uncheck()
+    page.evaluate("localStorage.setItem('left', 'behind')")
+    page.locator("nav summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies["dossier-shortcuts"]["value"] == "off"
+    assert cookies["dossier-tz"]["value"] in {"Asia/Kolkata", "Asia/Calcutta"}
+    assert set(cookies) >= {"dossier"}
+    assert all(name.partition("-")[0] == "dossier" for name in cookies)
+
+
 def test_a_typed_password_can_be_looked_at(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/auth/login")

@@ -76,6 +76,9 @@ def test_sqlite_in_production_is_advised_against(build: Build) -> None:
         ({"secret_key": "abcabcabcabcabcabcabcabcabcabcabc"}, "serious", "SECRET_KEY is easy to guess"),
         ({"proxy_count": 0}, "advice", "PROXY_COUNT is 0"),
         ({"sql_echo": True}, "advice", "SQL_ECHO logs every statement"),
+        ({"secret_key_fallbacks": ("ab" * 16,)}, "serious", "SECRET_KEY_FALLBACKS is easy to guess"),
+        ({"bind": "unix:/run/d.sock", "proxy_count": 0}, "serious", "PROXY_COUNT is 0: no address is known"),
+        ({"bind": "unix:/run/d.sock", "socket_mode": "0666"}, "serious", "SOCKET_MODE lets every account"),
     ],
 )
 def test_a_risky_setting_is_named_with_its_remedy(
@@ -114,13 +117,26 @@ def test_without_an_administrator_nobody_can_let_the_others_in(build: Build) -> 
 def test_a_secret_that_everybody_can_read_is_serious(build: Build, tmp_path: Path) -> None:
     secret = tmp_path / "secret_key"
     secret.touch(mode=0o600)
-    secret.chmod(0o644)
+    secret.chmod(0o640)
     app = build()
     result = run(app, "doctor")
     assert result.exit_code == 1
-    assert f"chmod o-rwx {secret}" in result.output
+    assert f"chmod go-rwx {secret}" in result.output
     secret.chmod(0o600)
     assert run(app, "doctor").exit_code == 0
+
+
+def test_so_is_a_database_that_others_can_read(build: Build, tmp_path: Path) -> None:
+    file = tmp_path / "app.db"
+    app = build(f"sqlite:///{file}")
+    assert run(app, "doctor").exit_code == 0
+    for path in (file, tmp_path / "app.db-wal"):
+        path.touch()
+        path.chmod(0o660)
+        result = run(app, "doctor")
+        assert result.exit_code == 1
+        assert f"chmod go-rwx {path}" in result.output
+        path.chmod(0o600)
 
 
 def test_an_old_sqlite_is_serious(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from tests.cli.test_database import run
 from tests.conftest import PASSWORD, MakeUser, read_tables, read_user
 from tests.visitor import Visitor
 from webapp.access.permissions import Role
+from webapp.cli.users import ON_COMMAND_LINE
 from webapp.db import get_session
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
@@ -31,8 +32,9 @@ def stored(app: Flask, email: str = ANN) -> User:
 def assert_one_line(result: Result, text: str) -> None:
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1
-    assert text in result.stderr
+    lines = result.stderr.splitlines()
+    assert text in lines.pop()
+    assert lines in ([], [ON_COMMAND_LINE])
 
 
 def can_sign_in(app: Flask, password: str, email: str = ANN) -> bool:
@@ -67,6 +69,22 @@ def test_a_password_may_be_given_as_it_is(app: Flask) -> None:
     assert result.exit_code == 0
     assert PASSWORD not in result.output
     assert can_sign_in(app, PASSWORD)
+
+
+def test_on_the_command_line_it_is_warned_of(app: Flask, make_user: MakeUser) -> None:
+    """Lists of processes and the shell's history show it."""
+    make_user(email="bob@example.org")
+    commands = (
+        ("create-admin", "--email", ANN),
+        ("users", "create", "--email", "new@example.org"),
+        ("users", "set-password", "bob@example.org"),
+    )
+    for command in commands:
+        result = run(app, *command, "--password", PASSWORD)
+        assert (result.exit_code, result.stderr) == (0, f"{ON_COMMAND_LINE}\n")
+    for options in ((), ("--password", "-")):
+        result = run(app, *commands[2], *options, input=f"{PASSWORD}\n")
+        assert (result.exit_code, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

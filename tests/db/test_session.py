@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from shutil import copyfile
 from time import monotonic, sleep
 from typing import Any
 
@@ -24,7 +26,7 @@ from webapp.access.guards import requires
 from webapp.access.permissions import Permission
 from webapp.auth.models import SignInSession
 from webapp.config import INSTANCE
-from webapp.db import at_once, atomic, get_session
+from webapp.db import at_once, atomic, get_session, init_db
 from webapp.db.diagnosis import LOCKED, TOO_SLOW, diagnose
 from webapp.db.session import lift_time_limit, sqlite_module, write_options
 from webapp.extensions import sqla
@@ -35,6 +37,34 @@ on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 def ask(statement: str) -> Any:
     return get_session().execute(text(statement)).scalar()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_file_is_its_owners_alone_with_all_that_sqlite_writes_beside_it(
+    tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        app = create_app(make_settings(f"sqlite:///{tmp_path / 'new.db'}"))
+        with app.app_context():
+            init_db()
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+            sqla.engine.dispose()
+    finally:
+        os.umask(before)
+    assert modes.keys() >= {"new.db", "new.db-wal", "new.db-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_file_that_is_there_is_not_touched(made_file: Path, tmp_path: Path) -> None:
+    """Its mode is the operator's, of which doctor tells; and to open and close it would give up all locks."""
+    path = copyfile(made_file, tmp_path / "old.db")
+    path.chmod(0o640)
+    app = create_app(make_settings(f"sqlite:///{path}"))
+    with app.app_context():
+        assert ask("SELECT count(*) FROM users") == 0
+        sqla.engine.dispose()
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 PRAGMAS = {

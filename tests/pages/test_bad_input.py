@@ -342,7 +342,7 @@ def test_any_text_as_the_time_zone_of_the_browser(desks: list[Desk]) -> None:
     for name, text in TEXTS.items():
 
         def send(desk: Desk, value: str = escape(text)[:3000]) -> TestResponse:
-            desk.visitor.client.set_cookie("tz", value)
+            desk.visitor.client.set_cookie("dossier-tz", value)
             return desk.send("GET", "/users/", query="created_from=2026-01-01&created_to=2026-12-31")
 
         assert ask_both(desks, name, send).status_code == 200, name

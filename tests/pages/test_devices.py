@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.conftest import MakeUser, SignedIn
+from tests.conftest import PASSWORD, MakeUser, SignedIn
 from tests.pages.asking import (
     UNKNOWN_IDS,
     assert_get_asks_to_sign_in,
@@ -117,3 +117,18 @@ def test_looking_writes_nothing(app: Flask, signed_in: SignedIn) -> None:
     assert_get_writes_nothing(visitor, PATH)
     assert visitor.get("/auth/devices/revoke-others").status_code == 405
     assert stored_ids(app) == before
+
+
+def test_where_no_address_is_known_that_is_said(app: Flask, make_user: MakeUser) -> None:
+    """What a proxy writes instead of an address is no address."""
+    user = make_user(role=Role.AUDITOR)
+    form = {"email": user.email, "password": PASSWORD}
+    visitors = {address: Visitor(app) for address in ("_hidden", "203.0.113.7:51008")}
+    for address, visitor in visitors.items():
+        answer = visitor.post("/auth/login", form, environ_base={"REMOTE_ADDR": address})
+        assert answer.status_code == 303
+    page = visitors["_hidden"].get("/auth/devices").text
+    assert "Unknown address" in page
+    assert "203.0.113.7 " in page
+    assert "_hidden" not in page
+    assert "51008" not in page

@@ -365,7 +365,7 @@ def test_a_day_is_the_persons_own(
     user = make_user(full_name="Night Owl", created_at=LATE)
     visitor = signed_in(time_zone=profile)
     if cookie:
-        visitor.client.set_cookie("tz", cookie)
+        visitor.client.set_cookie("dossier-tz", cookie)
     page = visitor.get("/users/?q=night").text
     assert rows_of(page) == [user.id]
     assert f'title="2026-03-11 23:30:00 UTC">{day}<' in page
@@ -391,7 +391,7 @@ def test_the_bounds_are_the_first_and_last_moment_of_the_persons_day(
 ) -> None:
     user = make_user(full_name="Night Owl", created_at=moment)
     visitor = signed_in()
-    visitor.client.set_cookie("tz", "Europe/Paris")
+    visitor.client.set_cookie("dossier-tz", "Europe/Paris")
     assert rows_of(visitor.get(f"/users/?q=night&{query}").text) == [user.id] * is_shown
 
 

@@ -166,6 +166,12 @@ def test_signing_out_works_from_any_page_and_twice(signed_in: SignedIn) -> None:
     assert visitor.get("/auth/logout").status_code == 405
 
 
+def test_signing_out_clears_what_the_browser_has_stored_but_no_cookies(signed_in: SignedIn) -> None:
+    """Cookies tell the message afterwards, and at the next sign-in that it is this browser again."""
+    answer = signed_in("auditor").post("/auth/logout")
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+
+
 def test_another_site_cannot_sign_one_out(signed_in: SignedIn) -> None:
     visitor = signed_in("auditor")
     assert visitor.post_raw("/auth/logout", {}).status_code == 400

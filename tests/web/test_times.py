@@ -31,7 +31,7 @@ NOW = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 @contextmanager
 def person(app: Flask, zone: str = "UTC", language: str = "en") -> Iterator[None]:
     """A request of somebody whose browser is in ``zone`` and speaks ``language``."""
-    with app.test_request_context(headers={"Cookie": f"tz={zone}", "Accept-Language": language}):
+    with app.test_request_context(headers={"Cookie": f"dossier-tz={zone}", "Accept-Language": language}):
         yield
 
 
@@ -111,5 +111,5 @@ def test_a_day_has_as_many_hours_as_it_has_there(anywhere: Flask, day: date, hou
 
 @pytest.mark.parametrize("zone", ["", "../../etc/passwd", "/etc/localtime", "x" * 2000, "Europe", "\u0661"])
 def test_a_cookie_that_names_no_zone_is_ignored(anywhere: Flask, zone: str) -> None:
-    with anywhere.test_request_context(headers={"Cookie": f"tz={zone}".encode().decode("latin-1")}):
+    with anywhere.test_request_context(headers={"Cookie": f"dossier-tz={zone}".encode().decode("latin-1")}):
         assert current_zone().key == "UTC"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import current_app, request
@@ -23,6 +23,7 @@ from webapp.api.keeping import (
 )
 from webapp.api.models import LONGEST_KEY
 from webapp.api.problems import FieldError, Refused
+from webapp.config import Settings
 from webapp.errors import N_, Conflict
 from webapp.web.language import gettext
 
@@ -90,7 +91,9 @@ def _prepare(call: Call, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_ticket() -> Ticket:
-    return Ticket(current_identity().id, _read_key(), _digest())
+    settings: Settings = current_app.extensions["settings"]
+    *former, digest = _digests(settings.signing_keys)
+    return Ticket(current_identity().id, _read_key(), digest, tuple(former))
 
 
 def _read_key() -> str:
@@ -100,8 +103,8 @@ def _read_key() -> str:
     return key
 
 
-def _digest() -> str:
-    """Of all that makes the call what it is. With the secret, so that nobody can try passwords against it."""
+def _digests(secrets: Iterable[str]) -> list[str]:
+    """Of all that makes the call what it is. With a secret, so that nobody can try passwords against it."""
     parts = (
         request.method.encode(),
         request.path.encode(),
@@ -109,8 +112,8 @@ def _digest() -> str:
         request.headers.get("If-Match", "").encode(),
         request.get_data(),
     )
-    secret = str(current_app.secret_key).encode()
-    return hmac.new(secret, b"\0".join(parts), "sha256").hexdigest()
+    message = b"\0".join(parts)
+    return [hmac.new(secret.encode(), message, "sha256").hexdigest() for secret in secrets]
 
 
 def _refuse(message: str) -> Refused:

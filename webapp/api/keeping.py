@@ -30,11 +30,15 @@ _kept = KEPT_ANSWERS.c
 
 
 class Ticket(NamedTuple):
-    """Whose call it is, how he named it, and what tells it from any other."""
+    """Whose call it is, how they named it, and what tells it from any other.
+
+    ``former_digests`` are those that the same call had under former secrets.
+    """
 
     owner_id: int
     key: str
     digest: str
+    former_digests: tuple[str, ...] = ()
 
 
 class Running(Exception):
@@ -180,7 +184,7 @@ def _find(ticket: Ticket) -> AnyRow | None:
 
 
 def _read(row: AnyRow | None, ticket: Ticket) -> Answered | None:
-    if row is not None and row.digest != ticket.digest:
+    if row is not None and row.digest not in {ticket.digest, *ticket.former_digests}:
         raise Reused
     if row is None or row.status is None:
         return None

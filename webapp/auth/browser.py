@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 
 from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -30,6 +31,8 @@ _SEEN = "seen"  # who signed in here last, until when they were told of their ac
 
 class PageSessions(SecureCookieSessionInterface):
     """Flask's session, for the pages alone: a program has its token, and its calls read and set no cookie."""
+
+    digest_method = staticmethod(sha256)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         return None if door_of_request() is Door.API else super().open_session(app, request)

@@ -6,7 +6,9 @@ import re
 import secrets
 from datetime import timedelta
 from hashlib import sha256
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from webapp.access.address import read_address
 
 TOKEN_BYTES = 32
 LONGEST_PATH = 6000
@@ -44,14 +46,14 @@ def safe_path(target: str, fallback: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """Whom an address is counted as: an IPv6 user owns a whole /64 of them (RFC 6177)."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:  # noqa: PLR2004
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
+    """Whom an address is counted as: an IPv6 user owns a whole /64 of them (RFC 6177).
+
+    All that is no address is counted as one.
+    """
+    parsed = ip_address(clean) if (clean := read_address(address)) else None
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return clean
 
 
 def printable(header: str) -> str:

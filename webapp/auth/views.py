@@ -100,7 +100,11 @@ def sign_out() -> Response:
     if token is not None:
         services.sign_out(token, actor=identity.actor if identity else page_actor())
     tell(gettext("You are signed out."))
-    return redirect(url_for("auth.sign_in"), 303)
+    response = redirect(url_for("auth.sign_in"), 303)
+    # Not "cookies": the browser may send on a form that it kept, and is known again at the next sign-in. What
+    # opened anything is taken out of the session's cookie, and ended in the database.
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
 
 
 @blueprint.route("/auth/password", methods=["GET", "POST"])

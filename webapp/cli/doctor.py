@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -26,6 +27,7 @@ from webapp.users.queries import has_administrator
 
 SQLITE_WITHOUT_RACE = (3, 51, 3)
 OLDEST_POSTGRES = 140_000
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 REINDEX = "Run “flask --app wsgi reindex”."
 
 
@@ -65,8 +67,24 @@ def check_secrecy(settings: Settings) -> Iterator[Finding]:
         )
     if any(host in {"*", "."} for host in settings.trusted_hosts):
         yield Finding(True, "TRUSTED_HOSTS lets every host name in.", "Name the hosts people type.")
-    if len(set(settings.secret_key)) < 10:  # noqa: PLR2004
-        yield Finding(True, "SECRET_KEY is easy to guess.", "Generate one with secrets.token_urlsafe(48).")
+    for name, keys in (
+        ("SECRET_KEY", [settings.secret_key]),
+        ("SECRET_KEY_FALLBACKS", settings.secret_key_fallbacks),
+    ):
+        if any(len(set(key)) < 10 for key in keys):  # noqa: PLR2004
+            yield Finding(True, f"{name} is easy to guess.", "Generate one with secrets.token_urlsafe(48).")
+    if settings.bind.startswith("unix:") and not settings.proxy_count:
+        yield Finding(
+            True,
+            "BIND is a unix socket and PROXY_COUNT is 0: no address is known, so all share one throttle.",
+            "Set PROXY_COUNT to the number of proxies in front, usually 1.",
+        )
+    if settings.bind.startswith("unix:") and settings.socket_mode == "0666":
+        yield Finding(
+            True,
+            "SOCKET_MODE lets every account of this machine send requests past the proxy, as any address.",
+            "Unset it, and put the proxy's account into the group of the service.",
+        )
     outside = [host for host in settings.trusted_hosts if host not in LOCAL_HOSTS]
     if outside and not settings.proxy_count and not settings.debug:
         yield Finding(
@@ -141,12 +159,13 @@ def _check_postgres() -> Iterator[Finding]:
 
 def check_files(settings: Settings) -> Iterator[Finding]:
     database = make_url(settings.database_url).database if settings.is_sqlite else None
-    for path in (INSTANCE / "secret_key", INSTANCE / (database or "app.db")):
-        if path.exists() and path.stat().st_mode & stat.S_IROTH:
+    file = INSTANCE / (database or "app.db")
+    for path in (INSTANCE / "secret_key", file, *(Path(f"{file}{end}") for end in ("-wal", "-shm"))):
+        if path.exists() and path.stat().st_mode & OTHERS:
             yield Finding(
                 not settings.debug,
-                f"Every account of this machine can read {path.name}.",
-                f"chmod o-rwx {path}",
+                f"Other accounts of this machine can read or change {path.name}.",
+                f"chmod go-rwx {path}",
             )
 
 

@@ -24,6 +24,10 @@ from webapp.users.trash import erase_user
 ACTOR = Actor.command_line()
 ROLES = click.Choice([role.value for role in Role])
 OPTION_HELP = "“-” asks for it, or reads a line from standard input. Without it one is generated and shown."
+ON_COMMAND_LINE = (
+    "Warning: a password on the command line can be read by other accounts of this machine, and stays in the"
+    " history of the shell. Use “--password -”."
+)
 
 
 @click.command("create-admin")
@@ -142,6 +146,7 @@ def read_password(option: str | None) -> str:
     if option is None:
         return generate_password()
     if option != "-":
+        click.echo(ON_COMMAND_LINE, err=True)
         return option
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import select
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
 from flask import Flask, Response, current_app
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -60,10 +63,13 @@ def get_settings() -> Settings:
 def bind_database(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    if settings.is_sqlite:  # relative names are files in it; the extension would open it to every account
+        Path(app.instance_path).mkdir(mode=0o700, parents=True, exist_ok=True)
     sqla.init_app(app)
     migrate.init_app(app, sqla, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     with app.app_context():
         if sqla.engine.dialect.name == "sqlite":
+            event.listen(sqla.engine, "do_connect", partial(_make_file_private, making=Lock()))
             limits = {READ_SECONDS: settings.read_timeout_seconds, WRITE_MS: SQLITE_WAIT_SECONDS * 1000}
             sqla.engine.update_execution_options(**limits)
             event.listen(sqla.engine, "connect", _prepare_sqlite_connection)
@@ -118,6 +124,22 @@ def sqlite_module() -> ModuleType:
         return importlib.import_module("pysqlite3.dbapi2")
     except ModuleNotFoundError:
         return importlib.import_module("sqlite3")
+
+
+def _make_file_private(
+    _dialect: Dialect, _record: object, arguments: list[str], _options: object, *, making: Lock
+) -> None:
+    """Create the file for its owner alone, where it is not there yet; SQLite gives what it writes beside it
+    (-wal, -shm, -journal) the same mode.
+
+    A file that is there is not opened: to close it would give up all locks that SQLite has on it in this
+    process (https://sqlite.org/howtocorrupt.html, 2.2). Nobody connects to a new one meanwhile.
+    """
+    path = arguments[0]
+    if path == ":memory:" or path.startswith("file:"):
+        return
+    with making, suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite_connection(connection: Any, _record: ConnectionPoolEntry) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from webapp.config import Settings
+
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -31,6 +33,11 @@ A_YEAR_SECONDS = 31_536_000
 
 
 def add_headers(app: Flask) -> None:
+    settings: Settings = app.extensions["settings"]
+    stay_on_https = f"max-age={A_YEAR_SECONDS}"
+    if settings.hsts_include_subdomains:
+        stay_on_https += "; includeSubDomains"
+
     @app.after_request
     def set_headers(response: Response) -> Response:
         # Asked once for all: each look-up of Werkzeug's goes through every header there is.
@@ -39,5 +46,5 @@ def add_headers(app: Flask) -> None:
             if name.lower() not in present:
                 response.headers.add(name, value)
         if request.is_secure:
-            response.headers["Strict-Transport-Security"] = f"max-age={A_YEAR_SECONDS}"
+            response.headers["Strict-Transport-Security"] = stay_on_https
         return response

@@ -51,7 +51,8 @@ def _fragment(name: str, **values: str) -> Markup:
     identity = known_identity()
     permissions = identity.permissions if identity else None
     stamp = g.get("request_id") if current_app.debug else None
-    differs = (language.current_language(), permissions, request.script_root, stamp)
+    cookies = current_app.config["SESSION_COOKIE_NAME"]  # of one process, but not of its tests
+    differs = (language.current_language(), permissions, request.script_root, cookies, stamp)
     return _render_fragment(name, tuple(values.items()), differs)
 
 

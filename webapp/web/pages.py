@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request, url_for
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
@@ -106,6 +107,7 @@ def add_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, _show_http_error)
     app.register_error_handler(DomainError, _show_domain_error)
     app.register_error_handler(SQLAlchemyError, _show_database_error)
+    app.register_error_handler(ParseException, _show_broken_body)
     app.register_error_handler(Exception, _show_defect)
 
 
@@ -199,6 +201,11 @@ def _show_database_error(error: SQLAlchemyError) -> Response:
             headers={"Retry-After": "5"} if diagnosis.is_passing else {},
         )
     )
+
+
+def _show_broken_body(_error: Exception) -> Response:
+    """Its chunks are none: gunicorn finds that only while the body is read, in the middle of a view."""
+    return answer_failure(Failure(status=400))
 
 
 def _show_defect(error: Exception) -> Response:

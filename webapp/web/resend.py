@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from flask import current_app, request, session
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from webapp.config import Settings
+
 LARGEST_BYTES = 256 * 1024
 MAX_SEALED = 4 * LARGEST_BYTES
 LIFETIME_SECONDS = 24 * 3600
@@ -102,4 +104,5 @@ def page_before() -> str:
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="dossier.resend")
+    settings: Settings = current_app.extensions["settings"]
+    return URLSafeTimedSerializer(settings.signing_keys, salt="dossier.resend")

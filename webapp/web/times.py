@@ -73,12 +73,13 @@ def current_clock() -> Clock:
 
 
 def current_zone() -> ZoneInfo:
-    """The profile's zone, else the one the browser told (cookie ``tz``), else the installation's."""
+    """The profile's zone, else the one the browser told in a cookie, else the installation's."""
     if "zone" not in g:
         identity = known_identity()
         chosen = identity.time_zone if identity else None
         settings: Settings = current_app.extensions["settings"]
-        names = (chosen, request.cookies.get("tz"), settings.time_zone)
+        told = request.cookies.get(current_app.config["SESSION_COOKIE_NAME"] + "-tz")  # by app.js
+        names = (chosen, told, settings.time_zone)
         g.zone = next(found for name in names if name and (found := _find_zone(name)))
     zone: ZoneInfo = g.zone
     return zone
