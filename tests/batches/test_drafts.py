@@ -10,7 +10,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.batches.ways import (
+    OTHER,
     age,
+    be_there,
     draft,
     finish,
     from_list,
@@ -50,6 +52,7 @@ def test_who_is_chosen_is_frozen_in_the_order_of_the_ids(app: Flask, make_user: 
 
 
 def test_nobody_or_too_many_are_refused(app: Flask) -> None:
+    be_there(app, DESK, SUPPORT, OTHER)
     before = read_tables(app)
     with pytest.raises(Invalid):
         draft(app, [])
@@ -65,6 +68,7 @@ def test_ids_that_nobody_can_have_are_nobody(app: Flask, ids: list[int]) -> None
 
 
 def test_the_most_are_taken(app: Flask) -> None:
+    be_there(app, DESK)
     with app.app_context():
         batch = drafts.create_batch(range(1, MOST_ROWS + 1), source=Source.MATCHING, actor=DESK)
         assert batch.total == MOST_ROWS
@@ -75,6 +79,7 @@ def test_the_most_are_taken(app: Flask) -> None:
 @pytest.mark.parametrize("actor", [AUDITOR, Actor(user_id=3, name="", role=Role.MEMBER)])
 def test_who_may_not_edit_may_not_begin(app: Flask, actor: Actor) -> None:
     batch_id = draft(app, [1], Action.DEACTIVATE)
+    be_there(app, actor)
     before = snapshot(app)
     with pytest.raises(Forbidden):
         draft(app, [1], actor=actor)
@@ -88,6 +93,7 @@ def test_who_may_not_edit_may_not_begin(app: Flask, actor: Actor) -> None:
 
 @pytest.mark.parametrize("action", [Action.SET_ROLE, Action.TRASH, Action.RESTORE])
 def test_support_may_not_choose_what_only_administrators_may(app: Flask, action: Action) -> None:
+    be_there(app, SUPPORT)
     source = Source.TRASH if action is Action.RESTORE else Source.SELECTED
     with app.app_context():
         with pytest.raises(Forbidden):

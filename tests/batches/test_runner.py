@@ -16,7 +16,6 @@ from tests.batches.ways import COMMAND, OTHER, draft, numbers, people_for, run
 from tests.history.ways import assert_intact, read_rows, read_stories
 from tests.racing import race
 from tests.users.test_many import DESK
-from webapp.access.actor import Actor
 from webapp.batches import runner, running
 from webapp.batches.models import BATCHES, Batch
 from webapp.batches.queries import get_batch, is_interrupted, list_running
@@ -76,17 +75,13 @@ def test_it_ends_where_somebody_stops_it(app: Flask) -> None:
     assert numbers(app, batch_id) == (State.DONE, 20, 20, 20, 0)
 
 
-def test_it_ends_where_its_actor_may_not_go_on(app: Flask) -> None:
+def test_it_ends_where_its_creator_may_not_go_on(app: Flask) -> None:
     batch_id = started(app)
-    with app.app_context():
-        password = "orchard lantern velvet"
-        users.create_user(email="last@example.org", role="administrator", password=password, actor=DESK)
-    actor = Actor(user_id=1, name="", role=DESK.role)
 
     def deactivate(_position: int) -> None:
-        users.deactivate_user(get_user(1), actor=DESK)
+        users.deactivate_user(get_user(DESK.user_id or 0), actor=OTHER)
 
-    run_steps(app, batch_id, actor=actor, tell=deactivate)
+    run_steps(app, batch_id, actor=COMMAND, tell=deactivate)
     assert numbers(app, batch_id) == (State.STOPPED, 20, 2, 2, 0)
 
 
@@ -108,9 +103,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, *, at: set[int]) -> list[int]:
     """The steps with these numbers write, and then lose the database; the list gets how many there were."""
     change_rows, steps = running._change_rows, [0]
 
-    def change_and_fail(*arguments: object) -> object:
+    def change_and_fail(*arguments: object, **options: object) -> object:
         steps[0] += 1
-        done = change_rows(*arguments)  # type: ignore[arg-type]
+        done = change_rows(*arguments, **options)  # type: ignore[arg-type]
         if steps[0] in at:
             raise OperationalError("UPDATE", None, Exception("it went away"))
         return done
@@ -171,8 +166,8 @@ def test_an_address_that_is_taken_in_the_moment_of_a_step_stops_no_bulk_change(
 
 
 def test_aside_it_is_run_by_itself(file_app: Flask) -> None:
-    batch_id = started(file_app)
-    run_aside(file_app, batch_id, actor=COMMAND)
+    batch_id = draft(file_app, people_for(file_app, Action.DEACTIVATE, 20), Action.DEACTIVATE)
+    run_aside(file_app, batch_id, actor=DESK, begin=lambda: run(file_app, batch_id))
     for thread in threads():
         if thread.name == f"batch-{batch_id}":
             thread.join(timeout=30)

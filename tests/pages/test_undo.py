@@ -287,8 +287,13 @@ def test_an_entry_that_changed_a_balance_says_how_to_take_it_back(
     desk, user = signed_in(), make_user()
     with app.app_context():
         subject = Subject(user.id, user.full_name)
-        told = {"changes": {"balance": (0, 500)}, "facts": {"reason": "password"}}
-        entry = record(kind, actor=Actor.command_line(), subject=subject, **told)
+        entry = record(
+            kind,
+            actor=Actor.command_line(),
+            subject=subject,
+            changes={"balance": (0, 500)},
+            facts={"reason": "password"},
+        )
     answer = desk.post(path_of(entry), follow_redirects=True)
     assert answer.status_code == 200
     assert "make a transfer the other way" in text_of(answer)
