@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from threading import Event
 from threading import enumerate as threads
 
 import pytest
@@ -20,9 +21,9 @@ from webapp.batches import runner, running
 from webapp.batches.models import BATCHES, Batch
 from webapp.batches.queries import get_batch, is_interrupted, list_running
 from webapp.batches.rules import AT_ONCE, Action, State
-from webapp.batches.runner import FEWEST, FIRST, Pace, run_aside, run_steps
+from webapp.batches.runner import FEWEST, FIRST, MAX_THREADS, Pace, run_aside, run_steps
 from webapp.db import get_session
-from webapp.errors import Conflict, NotFound
+from webapp.errors import Busy, Conflict, NotFound
 from webapp.extensions import utc_now
 from webapp.users import services as users
 from webapp.users.many_trash import Restoring
@@ -230,3 +231,37 @@ def test_those_that_run_are_listed(app: Flask) -> None:
 )
 def test_a_step_is_as_large_as_the_time_allows(size: int, seconds: float, expected: int) -> None:
     assert runner._next_size(size, seconds, Pace(longest=1.0, pause=0.0)) == expected
+
+
+def test_a_process_has_so_many_threads_and_one_for_each_batch(
+    file_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopping and continuing it again and again makes no thread more."""
+    may_end = Event()
+    monkeypatch.setattr(runner, "run_steps", lambda *_arguments, **_options: may_end.wait(30))
+    begun: list[int] = []
+    try:
+        for batch_id in range(1, MAX_THREADS + 1):
+            run_aside(file_app, batch_id, actor=DESK, begin=lambda number=batch_id: begun.append(number))
+            with pytest.raises(Busy, match="just being stopped"):
+                run_aside(file_app, batch_id, actor=DESK, begin=lambda: begun.append(0))
+        with pytest.raises(Busy, match="Other bulk changes"):
+            run_aside(file_app, 99, actor=DESK, begin=lambda: begun.append(99))
+        assert begun == [1, 2, 3, 4]
+        assert sum(thread.name.startswith("batch-") for thread in threads()) == MAX_THREADS
+    finally:
+        may_end.set()
+        for thread in threads():
+            if thread.name.startswith("batch-"):
+                thread.join(timeout=30)
+    run_aside(file_app, 99, actor=DESK, begin=lambda: begun.append(99))
+    assert begun[-1] == 99
+
+
+def test_what_cannot_begin_takes_no_thread(app: Flask) -> None:
+    def refuse() -> None:
+        raise Conflict("no")
+
+    for _ in range(MAX_THREADS + 1):
+        with pytest.raises(Conflict):
+            run_aside(app, 1, actor=DESK, begin=refuse)

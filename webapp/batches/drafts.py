@@ -143,7 +143,8 @@ def make_room(actor: Actor) -> None:
             N_("You are preparing %(most)s bulk changes already. Run or cancel one of them first."),
             most=MAX_DRAFTS,
         )
-    get_session().execute(delete(BATCHES).where(BATCHES.c.id.in_([draft.id for draft in surplus])))
+    if surplus:
+        get_session().execute(delete(BATCHES).where(BATCHES.c.id.in_([draft.id for draft in surplus])))
 
 
 @atomic
@@ -198,7 +199,8 @@ def choose_namesakes(batch: Batch, *, user_ids: Collection[int], actor: Actor) -
     if len(present | meant.keys()) > MOST_ROWS:
         raise Invalid(N_("At most %(most)s users at once. Narrow the filters."), most=MOST_ROWS)
     _append(batch, [(user_id, None) for user_id in sorted(meant.keys() - present)])
-    batch.touched_at = utc_now()
+    if meant:
+        batch.touched_at = utc_now()
     left = [item for item in resolution.ambiguous if item.key not in meant.values()]
     resolution.unclear -= len(resolution.ambiguous) - len(left)
     resolution.ambiguous = left

@@ -237,7 +237,10 @@ def _show_results(batch: Batch) -> Response:
         undo=undo if is_undone else None,
         can_undo=may_act and batch.done > 0 and Action(batch.action or "") in UNDOABLE and not is_undone,
         can_continue=about["may_continue"] and batch.state == State.STOPPED.value and not is_undone,
-        can_begin_rest=may_act and batch.state == State.STOPPED.value and batch.position < batch.total,
+        can_begin_rest=may_act
+        and batch.state == State.STOPPED.value
+        and batch.position < batch.total
+        and not is_undone,
         creator=next(iter(list_people([batch.creator_id])), None) if batch.creator_id else None,
     )
     return make_response(page)
