@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from threading import Event
 from threading import enumerate as threads
 
@@ -242,7 +243,7 @@ def test_a_process_has_so_many_threads_and_one_for_each_batch(
     begun: list[int] = []
     try:
         for batch_id in range(1, MAX_THREADS + 1):
-            run_aside(file_app, batch_id, actor=DESK, begin=lambda number=batch_id: begun.append(number))
+            run_aside(file_app, batch_id, actor=DESK, begin=partial(begun.append, batch_id))
             with pytest.raises(Busy, match="just being stopped"):
                 run_aside(file_app, batch_id, actor=DESK, begin=lambda: begun.append(0))
         with pytest.raises(Busy, match="Other bulk changes"):

@@ -223,7 +223,7 @@ def _show_results(batch: Batch) -> Response:
     undo = queries.find_undoing(batch.id)
     is_undone = undo is not None and undo.state != State.DRAFT.value
     about = _about(batch)
-    may_act = about["may_act"]
+    may_act, is_stopped = about["may_act"], batch.state == State.STOPPED.value
     page = render_template(
         "batches/results.html",
         **about,
@@ -236,11 +236,8 @@ def _show_results(batch: Batch) -> Response:
         resolution=Resolution.from_json(batch.unresolved),
         undo=undo if is_undone else None,
         can_undo=may_act and batch.done > 0 and Action(batch.action or "") in UNDOABLE and not is_undone,
-        can_continue=about["may_continue"] and batch.state == State.STOPPED.value and not is_undone,
-        can_begin_rest=may_act
-        and batch.state == State.STOPPED.value
-        and batch.position < batch.total
-        and not is_undone,
+        can_continue=about["may_continue"] and is_stopped and not is_undone,
+        can_begin_rest=may_act and is_stopped and batch.position < batch.total and not is_undone,
         creator=next(iter(list_people([batch.creator_id])), None) if batch.creator_id else None,
     )
     return make_response(page)
