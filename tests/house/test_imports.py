@@ -50,7 +50,7 @@ FILES: dict[str, frozenset[str]] = {
         "statements": "models rules queries",
         "services": "statements rules passwords models queries throttle trash many presence standing",
         "keys": "models queries",
-        "export": "rules queries services",
+        "export": "rules queries services standing",
         "proof": "rules models queries",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",

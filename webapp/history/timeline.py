@@ -150,6 +150,8 @@ def _extent(facts: Mapping[str, Any]) -> str:
     """How many, and by which filters."""
     number = format_number(facts["count"])
     text = gettext("more than %(number)s", number=number) if facts.get("is_more") else number
+    if facts.get("is_stopped"):
+        text = gettext("broke off after %(number)s: the sign-in had ended", number=number)
     return " · ".join([text, *(f"{name}={value}" for name, value in facts.get("filters", {}).items())])
 
 
