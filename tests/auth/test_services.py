@@ -12,17 +12,19 @@ from sqlalchemy import delete, func, select, update
 from werkzeug.security import generate_password_hash
 
 from tests.conftest import PASSWORD, MakeUser, read_tables, read_user, user_maker
+from tests.history.ways import read_stories
 from tests.racing import count_kinds, race
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, PasswordLink, SignInSession
 from webapp.auth.queries import Credentials, find_session, get_link_owner, get_own_session, list_sessions
-from webapp.auth.rules import LINK_LIFETIME, MOST_PER_PAIR, hash_token
+from webapp.auth.rules import LINK_LIFETIME, MAX_SESSIONS, MOST_PER_PAIR, hash_token
 from webapp.config import Settings
 from webapp.db import get_session
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
 from webapp.extensions import utc_now
+from webapp.history.rules import Kind
 from webapp.users import services as users
 from webapp.users import trash
 from webapp.users.models import User
@@ -410,3 +412,40 @@ def test_many_who_make_a_link_at_once_leave_one(file_app: Flask, hashed_password
     outcomes = race(file_app, *[lambda: make_link(user, Actor.command_line())] * 8)
     assert count_kinds(outcomes) == {str: 8}
     assert len(read_tables(file_app)["password_links"]) == 1
+
+
+def open_one(user: User) -> str:
+    return services.open_session(user_id=user.id, epoch=0, address="192.0.2.1", user_agent="")
+
+
+def test_of_more_sessions_than_one_may_have_the_one_used_least_lately_ends(
+    app: Flask, make_user: MakeUser
+) -> None:
+    user, other = make_user(role=Role.SUPPORT), make_user(role=Role.SUPPORT)
+    with app.app_context():
+        theirs = open_one(other)
+        tokens = [open_one(user) for _ in range(MAX_SESSIONS)]
+        session = get_session()
+        used = SignInSession.token_hash == hash_token(tokens[0])
+        earlier = SignInSession.user_id == user.id, ~used
+        moment = utc_now() - timedelta(minutes=1)
+        session.execute(update(SignInSession).where(*earlier).values(last_seen_at=moment))
+        session.commit()
+        new = open_one(user)
+    with app.app_context():
+        dead = [number for number, token in enumerate(tokens) if not is_alive(app, token)]
+        assert dead == [1]
+        assert is_alive(app, new)
+        assert is_alive(app, theirs)
+    story = read_stories(app)[-1]
+    assert (story.kind, story.subject_id, story.facts) == (Kind.DEVICE_SIGNED_OUT, user.id, {"count": 1})
+
+
+def test_many_sign_ins_at_once_open_no_session_more(file_app: Flask, hashed_password: str) -> None:
+    user = user_maker(file_app, hashed_password)(role=Role.SUPPORT)
+    with file_app.app_context():
+        for _ in range(MAX_SESSIONS - 2):
+            open_one(user)
+    race(file_app, *[lambda: open_one(user)] * 8)
+    with file_app.app_context():
+        assert get_session().scalar(select(func.count()).select_from(SignInSession)) == MAX_SESSIONS
