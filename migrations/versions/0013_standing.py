@@ -25,7 +25,10 @@ ADDED: dict[str, tuple[sa.Column[object], ...]] = {
         sa.Column("creator_id", BigId, nullable=True),
         sa.Column("creator_epoch", sa.Integer(), nullable=True),
     ),
-    "batches": (sa.Column("creator_epoch", sa.Integer(), nullable=True),),
+    "batches": (
+        sa.Column("creator_epoch", sa.Integer(), nullable=True),
+        sa.Column("creator_role", sa.String(16), nullable=True),
+    ),
 }
 
 

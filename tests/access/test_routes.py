@@ -43,6 +43,7 @@ from webapp.users.services import create_user, update_user
 from webapp.users.trash import delete_user
 
 NEW_PASSWORD = "gravel pillow tangerine"
+SEEN = "what the preview showed"
 ROW_EMAIL, ROW_ID = "row@example.org", "1"  # it is the first that is stored
 FRIEND_EMAIL = "friend@example.org"
 EDIT = {"full_name": "New Name", "email": ROW_EMAIL, "version": "1"}
@@ -319,7 +320,19 @@ ROUTES = (
         path="/batches/{draft}/run",
         permission=Permission.USERS_EDIT,
         answers={"POST": 303},
-        form={"seen": digest_of(["deactivate", ""]) + digest_of([ROW_ID])},
+        form={"seen": SEEN},
+    ),
+    Route(
+        endpoint="batches.begin_rest",
+        path="/batches/{stopped}/rest",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
+    ),
+    Route(
+        endpoint="batches.discard_batch",
+        path="/batches/{draft}/discard",
+        permission=Permission.USERS_EDIT,
+        answers={"POST": 303},
     ),
     Route(
         endpoint="batches.stop_batch",
@@ -521,7 +534,10 @@ class Stage:
         if method == "GET":
             return self.visitor.get(self.path)
         send = self.visitor.post if has_token else self.visitor.post_raw
-        return send(self.path, dict(self.route.form))
+        role = self.visitor.user.role if self.visitor.user else ""
+        seen = digest_of(["deactivate", "", role]) + digest_of([ROW_ID])
+        form = {name: seen if value == SEEN else value for name, value in self.route.form.items()}
+        return send(self.path, form)
 
 
 def _open_device(app: Flask, owner: User) -> int:
@@ -592,7 +608,8 @@ def _make_batch(app: Flask, creator: User, row: User, state: State) -> int:
         )
         if state is State.DONE:
             run_batch(batch, seen=examine(batch, actor=terminal).seen, actor=terminal)
-        batch.creator_id, batch.state, batch.touched_at = creator.id, state.value, utc_now()
+        batch.creator_id, batch.creator_role = creator.id, creator.role.value
+        batch.state, batch.touched_at = state.value, utc_now()
         get_session().commit()
         return batch.id
 
@@ -600,7 +617,7 @@ def _make_batch(app: Flask, creator: User, row: User, state: State) -> int:
 @pytest.fixture(autouse=True)
 def _nothing_runs_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread goes on with a bulk change: the test would not wait for it."""
-    monkeypatch.setattr("webapp.batches.views.run_aside", lambda *_arguments, **_options: None)
+    monkeypatch.setattr("webapp.batches.views.run_aside", lambda *_arguments, begin, **_options: begin())
 
 
 SetStage = Callable[..., Stage]

@@ -9,23 +9,27 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import delete, event, or_, select, update
 from sqlalchemy.exc import OperationalError
 
-from tests.api.asking import USERS, Program, Reply, errors_of
+from tests.api.asking import USERS, Program, Reply, errors_of, make_token
 from tests.api.conftest import WithToken
 from tests.conftest import MakeUser, read_tables, read_user
 from tests.corpus import CANARY, TEXTS
 from tests.history.ways import assert_intact
 from webapp.access.actor import Actor
+from webapp.access.permissions import Role
 from webapp.api import bulk
 from webapp.api.bulk import MOST_AT_ONCE, MOST_ROWS, STEP_SECONDS
 from webapp.api.models import KEPT_ANSWERS
-from webapp.db import get_session
+from webapp.db import atomic, get_session
 from webapp.extensions import sqla, utc_now
 from webapp.history.models import ENTRIES
+from webapp.tokens.models import TOKENS
+from webapp.users import services
 from webapp.users.models import User
-from webapp.users.trash import erase_user
+from webapp.users.queries import get_user
+from webapp.users.trash import delete_user, erase_user
 
 BULK = f"{USERS}/bulk"
 SHOWN = {"row", "status", "user", "problem"}
@@ -225,6 +229,79 @@ def test_while_a_call_is_held_by_another_request_it_is_not_done_twice(
     assert count_new(app) == 2
     hold(app, utc_now())
     assert statuses(create(program, rows, key="k")) == [201] * 5
+
+
+@atomic
+def revoke_all() -> None:
+    get_session().execute(delete(TOKENS))
+
+
+ENDS: dict[str, Callable[[int], object]] = {
+    "deactivated": lambda i: services.deactivate_user(get_user(i), actor=Actor.command_line()),
+    "given another role": lambda i: services.update_user(
+        get_user(i), version=1, role="auditor", actor=Actor.command_line()
+    ),
+    "signed out everywhere": lambda i: services.sign_out_everywhere(get_user(i), actor=Actor.command_line()),
+    "deleted": lambda i: delete_user(get_user(i), version=1, actor=Actor.command_line()),
+    "its token revoked": lambda _: revoke_all(),
+}
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("send", [create, change])
+def test_a_call_ends_with_who_sent_it(
+    app: Flask,
+    with_token: WithToken,
+    make_user: MakeUser,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    send: Callable[..., Reply],
+) -> None:
+    """And with a token of later the same call is gone on with, under its key: each row is done once."""
+    program, pauses = with_token(), [0]
+    make_user(role=Role.ADMINISTRATOR)
+    rows: list[dict[str, Any]] = rows_of(7)
+    if send is change:
+        people = [make_user(full_name=f"Old {place}").id for place in range(7)]
+        rows = [{"id": user_id, "version": 1, "full_name": "new"} for user_id in people]
+    user = program.user
+    assert user
+
+    def end(_seconds: float) -> None:
+        pauses[0] += 1
+        if pauses[0] == 2:
+            with app.app_context():
+                ENDS[name](user.id)
+
+    monkeypatch.setattr(bulk, "sleep", end)
+    answer = send(program, rows, key="k")
+    assert (answer.status_code, pauses) == (401, [2])
+    assert "ended after 4 of 7 rows" in answer.json["detail"]
+    assert count_done(app) == 4
+    assert send(program, rows, key="k").status_code == 401
+    assert count_done(app) == 4
+    if name == "deleted":
+        return
+    if name in {"deactivated", "given another role"}:
+        with app.app_context():
+            again = get_user(user.id)
+            services.activate_user(again, actor=Actor.command_line())
+            services.update_user(
+                again, version=again.version, role="administrator", actor=Actor.command_line()
+            )
+    program.token = make_token(app, user)
+    whole = send(program, rows, key="k")
+    assert statuses(whole) == [201 if send is create else 200] * 7
+    assert count_done(app) == 7
+    assert send(program, rows, key="k").headers["Idempotency-Replayed"] == "true"
+    assert_intact(app)
+
+
+def count_done(app: Flask) -> int:
+    with app.app_context():
+        done = or_(User.email.like("new%"), User.full_name == "new")
+        return len(get_session().scalars(select(User.id).where(done)).all())
 
 
 def hold(app: Flask, until: datetime) -> None:

@@ -204,6 +204,19 @@ def test_who_is_in_the_trash_comes_back_and_who_was_created_goes_there(
     assert read_user(app, created) is None
 
 
+def test_what_moved_credits_is_refused_with_the_way_to_take_it_back(
+    app: Flask, with_token: WithToken, make_user: MakeUser
+) -> None:
+    program, user = with_token(), make_user()
+    grant = {"amount": "12.50", "reason": "Welcome"}
+    assert program.post(f"{USERS}/{user.id}/credits/grants", grant).status_code == 201
+    before = read_tables(app)
+    answer = program.post(f"{HISTORY}/{newest_entry(app)}/undo", None)
+    assert answer.status_code == 409
+    assert "make a transfer the other way" in answer.json["detail"]
+    assert read_tables(app) == before
+
+
 def test_what_a_later_change_stands_in_the_way_of_is_not_undone(
     app: Flask, with_token: WithToken, make_user: MakeUser
 ) -> None:

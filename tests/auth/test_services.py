@@ -22,7 +22,7 @@ from webapp.access.permissions import Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, PasswordLink, SignInSession
 from webapp.auth.queries import Credentials, find_session, get_link_owner, get_own_session, list_sessions
-from webapp.auth.rules import LINK_LIFETIME, MOST_PER_PAIR, hash_token
+from webapp.auth.rules import LINK_LIFETIME, MAX_SESSIONS, MOST_PER_PAIR, hash_token
 from webapp.config import Settings
 from webapp.db import get_session
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
@@ -494,3 +494,40 @@ def test_the_longest_password_signs_in_however_it_is_typed(
         users.set_password(get_user(user.id), password=password, actor=Actor.command_line())
         assert sign_in(password=password)
         assert sign_in(password=unicodedata.normalize("NFD", password))
+
+
+def open_one(user: User) -> str:
+    return services.open_session(user_id=user.id, epoch=0, address="192.0.2.1", user_agent="")
+
+
+def test_of_more_sessions_than_one_may_have_the_one_used_least_lately_ends(
+    app: Flask, make_user: MakeUser
+) -> None:
+    user, other = make_user(role=Role.SUPPORT), make_user(role=Role.SUPPORT)
+    with app.app_context():
+        theirs = open_one(other)
+        tokens = [open_one(user) for _ in range(MAX_SESSIONS)]
+        session = get_session()
+        used = SignInSession.token_hash == hash_token(tokens[0])
+        earlier = SignInSession.user_id == user.id, ~used
+        moment = utc_now() - timedelta(minutes=1)
+        session.execute(update(SignInSession).where(*earlier).values(last_seen_at=moment))
+        session.commit()
+        new = open_one(user)
+    with app.app_context():
+        dead = [number for number, token in enumerate(tokens) if not is_alive(app, token)]
+        assert dead == [1]
+        assert is_alive(app, new)
+        assert is_alive(app, theirs)
+    story = read_stories(app)[-1]
+    assert (story.kind, story.subject_id, story.facts) == (Kind.DEVICE_SIGNED_OUT, user.id, {"count": 1})
+
+
+def test_many_sign_ins_at_once_open_no_session_more(file_app: Flask, hashed_password: str) -> None:
+    user = user_maker(file_app, hashed_password)(role=Role.SUPPORT)
+    with file_app.app_context():
+        for _ in range(MAX_SESSIONS - 2):
+            open_one(user)
+    race(file_app, *[lambda: open_one(user)] * 8)
+    with file_app.app_context():
+        assert get_session().scalar(select(func.count()).select_from(SignInSession)) == MAX_SESSIONS

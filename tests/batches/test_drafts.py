@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.batches.ways import (
+    OTHER,
     age,
+    be_there,
     draft,
     finish,
     from_list,
@@ -22,20 +25,24 @@ from tests.batches.ways import (
     results,
     run,
     snapshot,
+    step,
+    undo_of,
 )
 from tests.conftest import MakeUser, read_tables
 from tests.history.ways import read_rows
+from tests.racing import race
 from tests.users.test_many import AUDITOR, DESK, SUPPORT
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.batches import drafts, running
 from webapp.batches.models import BATCHES, ROWS
 from webapp.batches.queries import Ambiguous, Resolution, get_batch
-from webapp.batches.rules import MOST_ROWS, WITH_VALUE, Action, Source, State
+from webapp.batches.rules import MAX_DRAFTS, MOST_ROWS, WITH_VALUE, Action, Source, State
 from webapp.batches.undoing import create_undo
 from webapp.db import get_session
-from webapp.errors import DomainError, Forbidden, Invalid
+from webapp.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, SignInEnded
 from webapp.users import trash
+from webapp.users.queries import list_people
 
 
 def test_who_is_chosen_is_frozen_in_the_order_of_the_ids(app: Flask, make_user: MakeUser) -> None:
@@ -50,6 +57,7 @@ def test_who_is_chosen_is_frozen_in_the_order_of_the_ids(app: Flask, make_user: 
 
 
 def test_nobody_or_too_many_are_refused(app: Flask) -> None:
+    be_there(app, DESK, SUPPORT, OTHER)
     before = read_tables(app)
     with pytest.raises(Invalid):
         draft(app, [])
@@ -65,6 +73,7 @@ def test_ids_that_nobody_can_have_are_nobody(app: Flask, ids: list[int]) -> None
 
 
 def test_the_most_are_taken(app: Flask) -> None:
+    be_there(app, DESK)
     with app.app_context():
         batch = drafts.create_batch(range(1, MOST_ROWS + 1), source=Source.MATCHING, actor=DESK)
         assert batch.total == MOST_ROWS
@@ -75,6 +84,7 @@ def test_the_most_are_taken(app: Flask) -> None:
 @pytest.mark.parametrize("actor", [AUDITOR, Actor(user_id=3, name="", role=Role.MEMBER)])
 def test_who_may_not_edit_may_not_begin(app: Flask, actor: Actor) -> None:
     batch_id = draft(app, [1], Action.DEACTIVATE)
+    be_there(app, actor)
     before = snapshot(app)
     with pytest.raises(Forbidden):
         draft(app, [1], actor=actor)
@@ -88,6 +98,7 @@ def test_who_may_not_edit_may_not_begin(app: Flask, actor: Actor) -> None:
 
 @pytest.mark.parametrize("action", [Action.SET_ROLE, Action.TRASH, Action.RESTORE])
 def test_support_may_not_choose_what_only_administrators_may(app: Flask, action: Action) -> None:
+    be_there(app, SUPPORT)
     source = Source.TRASH if action is Action.RESTORE else Source.SELECTED
     with app.app_context():
         with pytest.raises(Forbidden):
@@ -263,3 +274,115 @@ def test_of_who_is_purged_a_bulk_change_keeps_nothing_personal(app: Flask, make_
     tables = read_tables(app)
     assert "quixote" not in str(tables["batch_rows"]).casefold()
     assert "quixote@example.org" not in str(tables["batches"]).casefold()
+
+
+# How many one person may prepare
+
+
+def drafts_of(app: Flask, actor: Actor) -> list[int]:
+    with app.app_context():
+        own = BATCHES.c.creator_id == actor.user_id, BATCHES.c.state == State.DRAFT.value
+        return list(get_session().scalars(select(BATCHES.c.id).where(*own).order_by(BATCHES.c.id)))
+
+
+def test_what_is_in_use_makes_no_room_but_the_next_draft_is_refused(app: Flask) -> None:
+    made = [draft(app, [1]) for _ in range(MAX_DRAFTS)]
+    before = snapshot(app)
+    with pytest.raises(Conflict, match="Run or cancel one of them first"):
+        draft(app, [1])
+    assert snapshot(app) == before
+    draft(app, [1], actor=OTHER)
+    with app.app_context():
+        drafts.discard(get_batch(made[3]), actor=DESK)
+    draft(app, [1])
+
+
+def test_what_was_not_used_for_an_hour_makes_room_the_oldest_first(app: Flask) -> None:
+    made = [draft(app, [1]) for _ in range(MAX_DRAFTS)]
+    for number, batch_id in enumerate(made):
+        age(app, batch_id, timedelta(hours=3) - timedelta(minutes=number))
+    with app.app_context():
+        drafts.choose_action(get_batch(made[0]), action="deactivate", actor=DESK)  # so it is in use
+    new = draft(app, [1])
+    assert drafts_of(app, DESK) == [made[0], *made[2:], new]
+    with app.app_context():
+        assert get_session().scalar(select(func.count()).select_from(ROWS)) == MAX_DRAFTS
+
+
+def test_many_requests_at_once_make_no_draft_more(file_app: Flask) -> None:
+    for _ in range(MAX_DRAFTS - 2):
+        draft(file_app, [1])
+
+    def make() -> object:
+        return drafts.create_batch({1}, source=Source.SELECTED, actor=DESK)
+
+    found = race(file_app, *[make] * 8)
+    assert sum(isinstance(outcome, Conflict) for outcome in found) == 6
+    assert len(drafts_of(file_app, DESK)) == MAX_DRAFTS
+
+
+def test_undos_that_are_only_looked_at_are_drafts_as_well(app: Flask) -> None:
+    people_for(app, Action.ADD_NOTE)
+    done: list[int] = []
+    for _ in range(MAX_DRAFTS + 1):
+        done.append(draft(app, [2], Action.ADD_NOTE))
+        finish(app, done[-1])
+    for batch_id in done[:-1]:
+        undo_of(app, batch_id)
+    with pytest.raises(Conflict, match="You are preparing"):
+        undo_of(app, done[-1])
+
+
+def test_only_one_s_own_draft_is_given_up_and_nothing_that_was_run(app: Flask) -> None:
+    ids = people_for(app, Action.DEACTIVATE)
+    own, done = draft(app, ids, Action.DEACTIVATE), draft(app, ids, Action.DEACTIVATE)
+    finish(app, done)
+    for batch_id, actor, refusal in ((own, OTHER, Forbidden), (done, DESK, Conflict)):
+        with app.app_context(), pytest.raises(refusal):
+            drafts.discard(get_batch(batch_id), actor=actor)
+    with app.app_context():
+        drafts.discard(get_batch(own), actor=DESK)
+        with pytest.raises(NotFound):
+            get_batch(own)
+        assert set(get_session().scalars(select(ROWS.c.batch_id))) == {done}
+
+
+def test_choosing_in_parts_ends_with_who_chooses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "WRITTEN_AT_ONCE", 2)
+    be_there(app, DESK, OTHER)
+    parts = iter([True, False])
+    actor = replace(DESK, credential=lambda: next(parts))
+    with app.app_context(), pytest.raises(SignInEnded):
+        drafts.create_batch(range(1, 8), source=Source.SELECTED, actor=actor)
+    with app.app_context():
+        assert get_session().scalar(select(func.count()).select_from(ROWS)) == 2
+
+
+@pytest.mark.parametrize("action", [Action.TRASH, Action.SET_ROLE])
+def test_the_rest_needs_what_the_action_needs_and_something_left(app: Flask, action: Action) -> None:
+    batch_id = draft(app, people_for(app, action), action)
+    with app.app_context():
+        with pytest.raises(Forbidden):
+            drafts.create_rest(get_batch(batch_id), actor=SUPPORT)
+        with pytest.raises(Conflict):
+            drafts.create_rest(get_batch(batch_id), actor=DESK)
+    finish(app, batch_id)
+    with app.app_context(), pytest.raises(Conflict, match="nothing left"):
+        drafts.create_rest(get_batch(batch_id), actor=DESK)
+
+
+@pytest.mark.usefixtures("in_steps")
+def test_the_rest_of_an_undo_undoes_the_rest(app: Flask) -> None:
+    ids = people_for(app, Action.DEACTIVATE, 6)
+    batch_id = draft(app, ids, Action.DEACTIVATE)
+    finish(app, batch_id)
+    undo_id = undo_of(app, batch_id, actor=OTHER)
+    run(app, undo_id, actor=OTHER)
+    step(app, undo_id)
+    with app.app_context():
+        running.stop(get_batch(undo_id), actor=DESK)
+        rest_id = drafts.create_rest(get_batch(undo_id), actor=DESK).id
+    finish(app, rest_id)
+    assert numbers(app, rest_id) == (State.DONE, 4, 4, 4, 0)
+    with app.app_context():
+        assert all(person.is_active for person in list_people(ids))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from threading import Event
 from threading import enumerate as threads
 
 import pytest
@@ -16,14 +18,13 @@ from tests.batches.ways import COMMAND, OTHER, draft, numbers, people_for, run
 from tests.history.ways import assert_intact, read_rows, read_stories
 from tests.racing import race
 from tests.users.test_many import DESK
-from webapp.access.actor import Actor
 from webapp.batches import runner, running
 from webapp.batches.models import BATCHES, Batch
 from webapp.batches.queries import get_batch, is_interrupted, list_running
 from webapp.batches.rules import AT_ONCE, Action, State
-from webapp.batches.runner import FEWEST, FIRST, Pace, run_aside, run_steps
+from webapp.batches.runner import FEWEST, FIRST, MAX_THREADS, Pace, run_aside, run_steps
 from webapp.db import get_session
-from webapp.errors import Conflict, NotFound
+from webapp.errors import Busy, Conflict, NotFound
 from webapp.extensions import utc_now
 from webapp.users import services as users
 from webapp.users.many_trash import Restoring
@@ -76,17 +77,13 @@ def test_it_ends_where_somebody_stops_it(app: Flask) -> None:
     assert numbers(app, batch_id) == (State.DONE, 20, 20, 20, 0)
 
 
-def test_it_ends_where_its_actor_may_not_go_on(app: Flask) -> None:
+def test_it_ends_where_its_creator_may_not_go_on(app: Flask) -> None:
     batch_id = started(app)
-    with app.app_context():
-        password = "orchard lantern velvet"
-        users.create_user(email="last@example.org", role="administrator", password=password, actor=DESK)
-    actor = Actor(user_id=1, name="", role=DESK.role)
 
     def deactivate(_position: int) -> None:
-        users.deactivate_user(get_user(1), actor=DESK)
+        users.deactivate_user(get_user(DESK.user_id or 0), actor=OTHER)
 
-    run_steps(app, batch_id, actor=actor, tell=deactivate)
+    run_steps(app, batch_id, actor=COMMAND, tell=deactivate)
     assert numbers(app, batch_id) == (State.STOPPED, 20, 2, 2, 0)
 
 
@@ -108,9 +105,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, *, at: set[int]) -> list[int]:
     """The steps with these numbers write, and then lose the database; the list gets how many there were."""
     change_rows, steps = running._change_rows, [0]
 
-    def change_and_fail(*arguments: object) -> object:
+    def change_and_fail(*arguments: object, **options: object) -> object:
         steps[0] += 1
-        done = change_rows(*arguments)  # type: ignore[arg-type]
+        done = change_rows(*arguments, **options)  # type: ignore[arg-type]
         if steps[0] in at:
             raise OperationalError("UPDATE", None, Exception("it went away"))
         return done
@@ -171,8 +168,8 @@ def test_an_address_that_is_taken_in_the_moment_of_a_step_stops_no_bulk_change(
 
 
 def test_aside_it_is_run_by_itself(file_app: Flask) -> None:
-    batch_id = started(file_app)
-    run_aside(file_app, batch_id, actor=COMMAND)
+    batch_id = draft(file_app, people_for(file_app, Action.DEACTIVATE, 20), Action.DEACTIVATE)
+    run_aside(file_app, batch_id, actor=DESK, begin=lambda: run(file_app, batch_id))
     for thread in threads():
         if thread.name == f"batch-{batch_id}":
             thread.join(timeout=30)
@@ -235,3 +232,37 @@ def test_those_that_run_are_listed(app: Flask) -> None:
 )
 def test_a_step_is_as_large_as_the_time_allows(size: int, seconds: float, expected: int) -> None:
     assert runner._next_size(size, seconds, Pace(longest=1.0, pause=0.0)) == expected
+
+
+def test_a_process_has_so_many_threads_and_one_for_each_batch(
+    file_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopping and continuing it again and again makes no thread more."""
+    may_end = Event()
+    monkeypatch.setattr(runner, "run_steps", lambda *_arguments, **_options: may_end.wait(30))
+    begun: list[int] = []
+    try:
+        for batch_id in range(1, MAX_THREADS + 1):
+            run_aside(file_app, batch_id, actor=DESK, begin=partial(begun.append, batch_id))
+            with pytest.raises(Busy, match="just being stopped"):
+                run_aside(file_app, batch_id, actor=DESK, begin=lambda: begun.append(0))
+        with pytest.raises(Busy, match="Other bulk changes"):
+            run_aside(file_app, 99, actor=DESK, begin=lambda: begun.append(99))
+        assert begun == [1, 2, 3, 4]
+        assert sum(thread.name.startswith("batch-") for thread in threads()) == MAX_THREADS
+    finally:
+        may_end.set()
+        for thread in threads():
+            if thread.name.startswith("batch-"):
+                thread.join(timeout=30)
+    run_aside(file_app, 99, actor=DESK, begin=lambda: begun.append(99))
+    assert begun[-1] == 99
+
+
+def test_what_cannot_begin_takes_no_thread(app: Flask) -> None:
+    def refuse() -> None:
+        raise Conflict("no")
+
+    for _ in range(MAX_THREADS + 1):
+        with pytest.raises(Conflict):
+            run_aside(app, 1, actor=DESK, begin=refuse)

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from tests.conftest import read_tables
 from tests.history.ways import read_rows
-from tests.users.test_many import DESK, settle_crowd
+from tests.users.test_many import DESK, SUPPORT, settle_crowd
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.batches import drafts, running
@@ -49,10 +49,24 @@ few = settings(
 )
 
 
+def be_there(app: Flask, *actors: Actor) -> None:
+    """Give them rows: who acts is looked at again. None of them counts among the administrators who could
+    sign in.
+    """
+    with app.app_context():
+        session = get_session()
+        for actor in actors:
+            if actor.user_id is not None and session.get(User, actor.user_id) is None:
+                email = f"desk{actor.user_id}@desk.example"
+                session.add(User(id=actor.user_id, full_name=actor.name, email=email, role=actor.role))
+        session.commit()
+
+
 def draft(
     app: Flask, user_ids: Iterable[int], action: Action | None = None, *, actor: Actor = DESK, value: str = ""
 ) -> int:
     """The id of a batch that waits to be run."""
+    be_there(app, actor, DESK, SUPPORT, OTHER)
     with app.app_context():
         source = Source.TRASH if action is Action.RESTORE else Source.SELECTED
         batch = drafts.create_batch(set(user_ids), source=source, actor=actor)
@@ -75,7 +89,7 @@ def run(app: Flask, batch_id: int, *, actor: Actor = DESK, seen: str | None = No
 
 
 def step(app: Flask, batch_id: int, *, most: int = 2, actor: Actor = COMMAND) -> bool:
-    """By somebody who is there, since he is looked at anew; the others of these tests are nobody's rows."""
+    """With the rights of who began it, whoever takes the step."""
     with app.app_context():
         return running.run_step(batch_id, most=most, actor=actor)
 
@@ -118,6 +132,7 @@ def results(app: Flask, batch_id: int) -> list[str | None]:
 def people_for(app: Flask, action: Action, number: int = 3) -> list[int]:
     """An administrator, and after him people whom the action changes."""
     settle_crowd(app, 1 + number, is_active=action is not Action.ACTIVATE)
+    be_there(app, DESK, SUPPORT, OTHER)
     with app.app_context():
         first = update(User).where(User.id == 1)
         get_session().execute(first.values(role=Role.ADMINISTRATOR, is_active=True))
@@ -136,6 +151,7 @@ def snapshot(app: Flask) -> tuple[object, ...]:
 
 def from_list(app: Flask, ids: Iterable[int], **unclear: Any) -> int:
     """Of a pasted list, of which something is unclear."""
+    be_there(app, DESK)
     with app.app_context():
         resolution = Resolution(set(ids), **unclear)
         return drafts.create_batch(set(ids), source=Source.PASTED, resolution=resolution, actor=DESK).id

@@ -52,6 +52,7 @@ from webapp.users.passwords import hash_password
 from webapp.users.queries import get_user, select_users
 
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
+TERMINAL = Actor.command_line()
 STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
 NEW_PASSWORD = "harbour candle meadow"
 WHERE = {"address": "192.0.2.1", "user_agent": "Test/1"}
@@ -587,16 +588,16 @@ def drafted(
     """Chosen, and told what to do."""
 
     def make() -> Batch:
-        batch = drafts.create_batch(given(), source=source, action=action, actor=DESK)
+        batch = drafts.create_batch(given(), source=source, action=action, actor=TERMINAL)
         if value:
-            drafts.choose_action(batch, action=action, value=value, actor=DESK)
+            drafts.choose_action(batch, action=action, value=value, actor=TERMINAL)
         return batch
 
     return make
 
 
 def run(batch: Batch) -> bool:
-    return batch_runs.run_batch(batch, seen=examine(batch, actor=DESK).seen, actor=DESK)
+    return batch_runs.run_batch(batch, seen=examine(batch, actor=TERMINAL).seen, actor=TERMINAL)
 
 
 def two_inactive() -> list[int]:
@@ -621,7 +622,7 @@ def done(given: Callable[[], Batch]) -> Callable[[], Batch]:
 
 def undo_of(given: Callable[[], Batch]) -> Callable[[], Batch]:
     """What would take it back."""
-    return lambda: create_undo(done(given)(), actor=DESK)
+    return lambda: create_undo(done(given)(), actor=TERMINAL)
 
 
 def running() -> Batch:
@@ -634,7 +635,14 @@ def running() -> Batch:
 
 def stopped() -> Batch:
     batch = running()
-    batch_runs.stop(batch, actor=DESK)
+    batch_runs.stop(batch, actor=TERMINAL)
+    return batch
+
+
+def part_done() -> Batch:
+    batch = running()
+    batch_runs.run_step(batch.id, most=1, actor=TERMINAL)
+    batch_runs.stop(batch, actor=TERMINAL)
     return batch
 
 
@@ -646,7 +654,7 @@ def ambiguous() -> Batch:
     """A list with a name that two have."""
     ids = two()
     resolution = Resolution(found={ids[0]}, ambiguous=[Ambiguous("ann", "Ann", 2)], unclear=1)
-    return drafts.create_batch(ids[:1], source=Source.PASTED, resolution=resolution, actor=DESK)
+    return drafts.create_batch(ids[:1], source=Source.PASTED, resolution=resolution, actor=TERMINAL)
 
 
 # How a batch of each action comes to be run.
@@ -665,19 +673,19 @@ BATCHES = (
     Change(
         drafts.create_batch,
         two,
-        lambda ids: drafts.create_batch(ids, source=Source.SELECTED, actor=DESK),
+        lambda ids: drafts.create_batch(ids, source=Source.SELECTED, actor=TERMINAL),
         entries=0,
     ),
     Change(
         drafts.choose_action,
         drafted(Action.ACTIVATE),
-        lambda batch: drafts.choose_action(batch, action="add_note", value="Called.", actor=DESK),
+        lambda batch: drafts.choose_action(batch, action="add_note", value="Called.", actor=TERMINAL),
         entries=0,
     ),
     Change(
         drafts.choose_namesakes,
         ambiguous,
-        lambda batch: drafts.choose_namesakes(batch, user_ids=[2], actor=DESK),
+        lambda batch: drafts.choose_namesakes(batch, user_ids=[2], actor=TERMINAL),
         entries=0,
     ),
     *(Change(batch_runs.run_batch, given, run, action.value, entries=2) for action, given in RUN.items()),
@@ -689,14 +697,26 @@ BATCHES = (
     Change(
         batch_runs.run_step,
         running,
-        lambda batch: batch_runs.run_step(batch.id, most=1, actor=Actor.command_line()),
+        lambda batch: batch_runs.run_step(batch.id, most=1, actor=TERMINAL),
     ),
-    Change(batch_runs.stop, running, lambda batch: batch_runs.stop(batch, actor=DESK), entries=0),
-    Change(batch_runs.go_on, stopped, lambda batch: batch_runs.go_on(batch, actor=DESK), entries=0),
+    Change(batch_runs.stop, running, lambda batch: batch_runs.stop(batch, actor=TERMINAL), entries=0),
+    Change(batch_runs.go_on, stopped, lambda batch: batch_runs.go_on(batch, actor=TERMINAL), entries=0),
+    Change(
+        drafts.create_rest,
+        part_done,
+        lambda batch: drafts.create_rest(batch, actor=TERMINAL),
+        entries=0,
+    ),
+    Change(
+        drafts.discard,
+        drafted(Action.DEACTIVATE),
+        lambda batch: drafts.discard(batch, actor=TERMINAL),
+        entries=0,
+    ),
     Change(
         create_undo,
         done(RUN[Action.DEACTIVATE]),
-        lambda batch: create_undo(batch, actor=DESK),
+        lambda batch: create_undo(batch, actor=TERMINAL),
         entries=0,
     ),
     Change(drafts.forget_lists, ambiguous, lambda _: drafts.forget_lists(1), entries=0),

@@ -50,19 +50,20 @@ FILES: dict[str, frozenset[str]] = {
         "statements": "models rules queries",
         "services": "statements rules passwords models queries throttle trash many presence standing",
         "keys": "models queries",
-        "export": "rules queries services",
+        "export": "rules queries services standing",
         "proof": "rules models queries",
         "many": "rules models queries services",
         "many_trash": "rules models queries services trash many",
         "changes": "rules queries services many many_trash undoing",
-        "locks": "rules models queries",
+        "creators": "rules models queries standing",
+        "locks": "rules models queries creators",
         "preview": "rules models queries many changes",
-        "drafts": "rules models queries changes locks",
-        "running": "rules models queries many locks preview",
+        "drafts": "rules models queries changes creators locks standing",
+        "running": "rules models queries many creators locks preview services standing",
         "runner": "rules queries running",
         "wording": "rules",
         "trash": "rules models queries services",
-        "undoing": "rules models queries services trash locks",
+        "undoing": "rules models queries services trash creators locks drafts standing",
         "amending": "models queries services",
         "forms": "rules queries",
         "urls": "models",
@@ -79,7 +80,7 @@ FILES: dict[str, frozenset[str]] = {
         "confirmation": "browser forms queries rules services",
         "undo_views": "undoing queries urls",
         "views": "forms services queries models rules urls table comparison browser refusals undo_views"
-        " trash undoing timeline obstacles locks preview drafts running runner wording presence"
+        " trash undoing timeline obstacles creators locks preview drafts running runner wording presence"
         " export flood notice_views",
         "export_views": "export queries forms views",
         "presence_views": "presence queries",
@@ -93,7 +94,7 @@ PURE_FILES = frozenset(
     {
         *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
         *("many", "many_trash", "changes", "keys", "notices", "export", "amending", "proof", "statements"),
-        *("locks", "preview", "drafts", "running"),
+        *("creators", "locks", "preview", "drafts", "running"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors", "text"})

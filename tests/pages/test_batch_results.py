@@ -33,7 +33,7 @@ from tests.visitor import Visitor
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth.models import SignInSession
-from webapp.batches import running, views
+from webapp.batches import runner, running, views
 from webapp.batches.models import Batch
 from webapp.batches.preview import examine
 from webapp.batches.rules import State
@@ -407,7 +407,12 @@ def aside(monkeypatch: pytest.MonkeyPatch) -> Aside:
     started: Aside = []
     monkeypatch.setattr(running, "AT_ONCE", 2)
     monkeypatch.setattr(views, "AT_ONCE", 2)
-    monkeypatch.setattr(views, "run_aside", lambda _app, batch_id, *, actor: started.append(batch_id))
+
+    def note(_app: Flask, batch_id: int, *, actor: Actor, begin: Callable[[], object]) -> None:
+        begin()
+        started.append(batch_id)
+
+    monkeypatch.setattr(views, "run_aside", note)
     return started
 
 
@@ -575,12 +580,73 @@ def test_it_stops_when_who_runs_it_may_not_go_on(
     other = signed_in(email="other@desk.example")
     assert desk.user is not None
     other.post(f"/users/{desk.user.id}/deactivate")
-    assert not step(app, desk, path)
-    assert "It was stopped after 2 of 5." in other.get(path).text
+    set_state(app, State.RUNNING, minutes=5)
+    interrupted = other.get(path).text
+    assert "Administrator Desk, who began this, is inactive." in interrupted
+    assert actions_of(interrupted, path) == {"stop"}
+    assert_refused(other, f"{path}/continue", status=303)
+    assert "is inactive" in text_of(other.get(path))
+    assert not step(app, other, path)
+    page = text_of(other.get(path))
+    assert "It was stopped after 2 of 5." in page
+    assert "Administrator Desk, who began this, is inactive. Start a new bulk change for the rest." in page
+    assert actions_of(other.get(path).text, path) == {"rest", "undo"}
+    rest = press(other, path, "rest").headers["Location"]
+    assert read_members(app, rest) == ids[2:]
+    press(other, rest, "run")
+    while step(app, other, rest):
+        pass
+    assert are_active(app, *ids) == [False] * 5
+    assert {story.actor_id for story in read_stories(app)[-3:]} == {other.user.id if other.user else 0}
+
+
+def test_support_sees_no_button_to_stop_or_continue_an_administrator_s(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, aside: Aside
+) -> None:
+    desk, support = signed_in(), signed_in("support")
+    path, ids = start(desk, make_user)
+    assert actions_of(support.get(path).text, path) == set()
+    assert_refused(support, f"{path}/stop")
+    desk.post(f"{path}/stop")
+    assert actions_of(support.get(path).text, path) == {"rest"}
+    assert_refused(support, f"{path}/continue")
+    own = press(support, path, "rest").headers["Location"]
+    assert read_members(app, own) == ids
+
+
+def test_what_another_continues_is_told_of_each(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, aside: Aside
+) -> None:
+    desk, other = signed_in(), signed_in(email="other@desk.example")
+    path, ids = start(desk, make_user)
+    other.post(f"{path}/stop")
     press(other, path, "continue")
     while step(app, other, path):
         pass
-    assert are_active(app, *ids) == [False] * 5
+    assert desk.user
+    assert other.user
+    assert {story.actor_id for story in read_stories(app)[-5:]} == {desk.user.id}
+    assert f"continued by user {other.user.id}" in text_of(other.get(f"/users/{ids[0]}"))
+
+
+def test_a_worker_whose_threads_are_all_at_work_says_so_and_nothing_is_begun(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "AT_ONCE", 2)
+    monkeypatch.setattr(views, "AT_ONCE", 2)
+    monkeypatch.setattr(runner, "_at_work", set(range(100, 100 + runner.MAX_THREADS)))
+    desk = signed_in()
+    path = begin(desk, *[make_user().id for _ in range(3)], action="deactivate")
+    before = read_tables(app)
+    answer = press(desk, path, "run")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "Other bulk changes are running." in text_of(answer)
+    assert read_tables(app) == before
+    with app.app_context():
+        get_session().get_one(Batch, 1).state = State.STOPPED.value
+        get_session().commit()
+    press(desk, path, "continue")
+    assert "Other bulk changes are running." in text_of(desk.get(path))
 
 
 def test_a_thread_of_the_worker_makes_the_steps(

@@ -9,6 +9,7 @@ from io import StringIO
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeUser, SignedIn, read_tables
@@ -17,11 +18,23 @@ from tests.history.ways import read_stories, read_texts
 from tests.pages.asking import assert_post_asks_to_sign_in, assert_refused, text_of
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor
+from webapp.access.actor import Actor
+from webapp.access.permissions import Role
+from webapp.auth.models import SignInSession
+from webapp.credits.rules import order_grant
+from webapp.credits.services import move
+from webapp.db import atomic, get_session
+from webapp.errors import DomainError
 from webapp.history.rules import Kind
+from webapp.listing import page
+from webapp.users import services as users
+from webapp.users import trash
+from webapp.users.queries import get_user
 from webapp.web.csv import AT_ONCE, PLACES
 
 PATH = "/users/export"
 FORM = "application/x-www-form-urlencoded"
+TERMINAL = Actor.command_line()
 CountQueries = Callable[[], AbstractContextManager[list[str]]]
 
 
@@ -135,3 +148,56 @@ def test_number_of_queries(signed_in: SignedIn, make_user: MakeUser, count_queri
     with count_queries() as statements:
         assert len(emails_in(visitor.post(PATH))) == 4
     assert len(statements) <= 9
+
+
+@atomic
+def end_sessions() -> None:
+    get_session().execute(delete(SignInSession))
+
+
+ENDS: dict[str, Callable[[int], object]] = {
+    "deactivated": lambda i: users.deactivate_user(get_user(i), actor=TERMINAL),
+    "given another role": lambda i: users.update_user(get_user(i), version=1, role="auditor", actor=TERMINAL),
+    "signed out everywhere": lambda i: users.sign_out_everywhere(get_user(i), actor=TERMINAL),
+    "deleted": lambda i: trash.delete_user(get_user(i), version=1, actor=TERMINAL),
+    "signed out here": lambda _: end_sessions(),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("what", ["users", "a ledger"])
+def test_it_breaks_off_when_who_takes_it_out_may_not_any_more(
+    app: Flask,
+    signed_in: SignedIn,
+    make_user: MakeUser,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    what: str,
+) -> None:
+    monkeypatch.setattr(page, "WALKED_AT_ONCE", 2)
+    desk, ann = signed_in(), make_user()
+    make_user(role=Role.ADMINISTRATOR)
+    for _ in range(3):
+        make_user()
+        with app.app_context():
+            move(order_grant(to_user_id=ann.id, amount_cents=100, reason="Why"), actor=TERMINAL)
+    path = PATH if what == "users" else f"/users/{ann.id}/credits/export"
+    answer = desk.post_raw(path, {"csrf_token": desk.csrf_token()}, buffered=False)
+    assert answer.status_code == 200
+    parts = iter(answer.response)
+    next(parts)
+    assert desk.user
+    with app.app_context():
+        ENDS[name](desk.user.id)
+    assert "This file is incomplete" in str(next(parts))
+    with pytest.raises(DomainError):
+        next(parts)
+    answer.close()
+    assert "an export broke off" in caplog.text
+    story = read_stories(app)[-1]
+    assert (story.kind, story.actor_id) == (Kind.EXPORTED, desk.user.id)
+    assert story.facts == {"count": 2, "is_stopped": True}
+    other = signed_in(email="other@desk.example")
+    assert "broke off after 2: the sign-in had ended" in text_of(other.get("/history/"))
+    assert len(emails_in(other.post(PATH))) >= 6, "the place is free again"

@@ -278,3 +278,22 @@ def test_it_takes_so_many_queries(
     with count_queries() as statements:
         desk.post(path_of(entry))
     assert len(statements) <= 15, "\n".join(statements)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_entry_that_changed_a_balance_says_how_to_take_it_back(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, kind: Kind
+) -> None:
+    desk, user = signed_in(), make_user()
+    with app.app_context():
+        subject = Subject(user.id, user.full_name)
+        entry = record(
+            kind,
+            actor=Actor.command_line(),
+            subject=subject,
+            changes={"balance": (0, 500)},
+            facts={"reason": "password"},
+        )
+    answer = desk.post(path_of(entry), follow_redirects=True)
+    assert answer.status_code == 200
+    assert "make a transfer the other way" in text_of(answer)

@@ -408,10 +408,13 @@ def take_each(app: Flask, act: Single, user_ids: Iterable[int], actor: Actor) ->
     return refused
 
 
+PEOPLE = select(USERS).where(USERS.c.id < DESK.user_id).order_by(USERS.c.id)
+
+
 def read_people(app: Flask) -> list[dict[str, Any]]:
-    """All of each row but its time."""
+    """All of each row but its time; those at the desk, who act, are left out."""
     with app.app_context():
-        rows = get_session().execute(select(USERS).order_by(USERS.c.id)).mappings().all()
+        rows = get_session().execute(PEOPLE).mappings().all()
     return [{name: value for name, value in row.items() if not name.endswith("_at")} for row in rows]
 
 

@@ -16,15 +16,18 @@ from tests.racing import race
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth.services import create_password_link
+from webapp.credits.rules import order_grant, order_transfer, order_withdrawal
+from webapp.credits.services import move
 from webapp.errors import Conflict, DomainError, Forbidden, NotFound, Stale
+from webapp.extensions import utc_now
 from webapp.history.queries import Story, get_story
-from webapp.history.rules import Kind
-from webapp.history.services import record
+from webapp.history.rules import FIELD_LABELS, Kind
+from webapp.history.services import Subject, record
 from webapp.history.timeline import is_undoable
 from webapp.users import services, trash
 from webapp.users.models import User
 from webapp.users.queries import get_user
-from webapp.users.undoing import undo_change
+from webapp.users.undoing import EDITABLE, UNDOABLE, undo_change
 
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
 SUPPORT = Actor(user_id=1_000_001, name="Support Person", role=Role.SUPPORT)
@@ -483,3 +486,64 @@ def find_effective(stories: list[Story]) -> list[int]:
         depth[story.id] = depth[story.undoes_id] + 1 if story.undoes_id else 0
     undone = {story.undoes_id for story in stories}
     return [story.id for story in stories if story.id not in undone and depth[story.id] % 2 == 0]
+
+
+FIELDS = (*FIELD_LABELS, "a field that is new to the history")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_no_entry_of_any_kind_meets_a_branch_that_does_not_know_it(
+    app: Flask, make_user: MakeUser, kind: Kind
+) -> None:
+    """Whatever fields it tells of: it is undone, or refused with a sentence, and then nothing is written."""
+    kinds = frozenset({*UNDOABLE, Kind.NOTE_ADDED, Kind.NOTE_EDITED, Kind.NOTE_DELETED})
+    user = make_user()
+    facts = {"note_id": 1, "author_id": None, "created_at": utc_now().isoformat()}
+    for changed in (*((name,) for name in FIELDS), (), ("full_name", "balance"), ("is_active", "note")):
+        with app.app_context():
+            changes = dict.fromkeys(changed, ("before", "after"))
+            subject = Subject(user.id, user.full_name, 7)
+            entry = record(kind, actor=DESK, subject=subject, changes=changes, facts=facts)
+        before = read_tables(app)
+        with app.app_context():
+            try:
+                undo_change(entry, actor=DESK)
+            except DomainError as refusal:
+                told = str(refusal)
+            else:
+                assert kind in kinds, (kind, changed)
+                continue
+        assert read_tables(app) == before
+        if "balance" in changed:
+            assert "make a transfer the other way" in told
+        elif kind not in kinds:
+            assert told == "This cannot be undone."
+
+
+def test_what_a_page_offers_to_undo_the_service_knows(app: Flask, make_user: MakeUser) -> None:
+    user = make_user()
+    for kind in Kind:
+        for name in FIELDS:
+            with app.app_context():
+                subject, changes = Subject(user.id, user.full_name, 1), {name: (False, True)}
+                story = get_story(record(kind, actor=DESK, subject=subject, changes=changes))
+                if is_undoable(story) and name in {"is_active", "note", *EDITABLE}:
+                    continue
+                if is_undoable(story):
+                    pytest.fail(f"{kind} of {name} is offered")
+
+
+@pytest.mark.parametrize("act", ["grant", "withdraw", "transfer"])
+def test_a_movement_of_credits_is_taken_back_by_another_one(
+    app: Flask, make_user: MakeUser, act: str
+) -> None:
+    ann, ben = make_user().id, make_user().id
+    orders = {
+        "grant": order_grant(to_user_id=ann, amount_cents=500, reason="Why"),
+        "withdraw": order_withdrawal(from_user_id=ann, amount_cents=300, reason="Why"),
+        "transfer": order_transfer(from_user_id=ann, to_user_id=ben, amount_cents=200, reason="Why"),
+    }
+    with app.app_context():
+        for name in ("grant", act) if act != "grant" else ("grant",):
+            move(orders[name], actor=DESK)
+    refuse(app, newest_entry(app), "make a transfer the other way")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from collections.abc import Iterator
 from io import StringIO
+from itertools import count
+from signal import SIGKILL
 
 import pytest
 from flask import Flask, Response
 
 from webapp.errors import Conflict
+from webapp.web import csv as web_csv
 from webapp.web.csv import AT_ONCE, FORMULA_SIGNS, Row, stream_csv
 
 
@@ -20,8 +24,11 @@ def request_context(app: Flask) -> Iterator[None]:
         yield
 
 
+people = count(1)
+
+
 def write(*rows: Row) -> Response:
-    return stream_csv("things", ("a", "b"), iter([rows]), begin=lambda: None)
+    return stream_csv("things", ("a", "b"), iter([rows]), owner_id=next(people), begin=lambda: None)
 
 
 def text_of(answer: Response) -> str:
@@ -70,7 +77,7 @@ def test_it_is_written_while_it_is_read() -> None:
             read.append(number)
             yield [(number, "x")]
 
-    answer = stream_csv("things", ("a", "b"), parts(), begin=lambda: None)
+    answer = stream_csv("things", ("a", "b"), parts(), owner_id=1, begin=lambda: None)
     assert read == [0], "so that an error there is still answered by a page"
     pieces = iter(answer.response)
     assert str(next(pieces)).endswith("a,b\r\n0,x\r\n")
@@ -82,7 +89,9 @@ def test_it_is_written_while_it_is_read() -> None:
 def test_some_at_once_and_the_next_when_one_is_through() -> None:
     running = [write() for _ in range(AT_ONCE)]
     with pytest.raises(Conflict):
-        stream_csv("things", (), iter(()), begin=lambda: pytest.fail("there is no room"))
+        stream_csv(
+            "things", (), iter(()), owner_id=next(people), begin=lambda: pytest.fail("there is no room")
+        )
     running.pop().close()  # read or not
     running.append(write())
     for answer in running:
@@ -95,7 +104,7 @@ def test_what_cannot_begin_takes_no_place() -> None:
 
     for _ in range(AT_ONCE + 1):
         with pytest.raises(Conflict, match="no"):
-            stream_csv("things", (), iter(()), begin=refuse)
+            stream_csv("things", (), iter(()), owner_id=next(people), begin=refuse)
     write().close()
 
 
@@ -108,8 +117,52 @@ def test_half_a_file_is_no_file(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)  # whatever another application in this process logs
     for _ in range(AT_ONCE + 1):
         with pytest.raises(OSError, match="went away"):
-            stream_csv("things", (), parts(0), begin=lambda: pytest.fail("nothing is taken out"))
+            stream_csv("things", (), parts(0), owner_id=1, begin=lambda: pytest.fail("nothing is taken out"))
         with pytest.raises(OSError, match="went away"):
-            text_of(stream_csv("things", (), parts(1), begin=lambda: None))
+            text_of(stream_csv("things", (), parts(1), owner_id=1, begin=lambda: None))
     assert "an export broke off" in caplog.text
     text_of(write())
+
+
+def test_one_person_takes_out_one_file_at_a_time() -> None:
+    def write_own(owner_id: int) -> Response:
+        return stream_csv("things", ("a",), iter([[("x",)]]), owner_id=owner_id, begin=lambda: None)
+
+    first = write_own(7)
+    with pytest.raises(Conflict, match="earlier export is still running"):
+        write_own(7)
+    write_own(8).close()
+    first.close()
+    write_own(7).close()
+
+
+def test_nor_by_another_worker(app: Flask) -> None:
+    """Which is forked from the same process; when it is killed, its place is free."""
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(ready[1], b"y" if web_csv._take_own_place(2**62) else b"n")
+        os.read(go[0], 1)
+        os._exit(0)
+    assert os.read(ready[0], 1) == b"y"
+    with pytest.raises(Conflict, match="earlier export"):
+        stream_csv("things", (), iter(()), owner_id=2**62, begin=lambda: None)
+    os.kill(child, SIGKILL)
+    os.waitpid(child, 0)
+    stream_csv("things", (), iter(()), owner_id=2**62, begin=lambda: None).close()
+    for end in (*ready, *go):
+        os.close(end)
+
+
+def test_the_last_line_of_half_a_file_says_so() -> None:
+    def parts() -> Iterator[list[Row]]:
+        yield [("1", "2")]
+        raise OSError("the database went away")
+
+    answer = stream_csv("things", ("a", "b"), parts(), owner_id=9, begin=lambda: None)
+    lines = iter(answer.response)
+    next(lines)
+    assert str(next(lines)).strip() == "This file is incomplete: the export broke off here."
+    with pytest.raises(OSError, match="went away"):
+        next(lines)
+    answer.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
 from pydantic import Field, SkipValidation
 
+from webapp.access.actor import Actor
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission, Role
 from webapp.api.bodies import Body, Changes, fill
@@ -17,12 +19,13 @@ from webapp.api.problems import Refused, describe_refusal
 from webapp.api.users import AnyRole, Email, FullName, UserShown, show
 from webapp.db import atomic, attempt
 from webapp.db.session import is_sqlite
-from webapp.errors import DomainError
+from webapp.errors import N_, DomainError, SignInEnded
 from webapp.extensions import sqla
 from webapp.listing.keyset import LARGEST_ID
 from webapp.users import amending, queries, services
 from webapp.users.models import User
 from webapp.users.rules import email_key
+from webapp.users.standing import lock_standing
 
 calls = Calls("Many users at once")
 
@@ -32,7 +35,11 @@ STEP_SECONDS = 0.05
 # On SQLite there is one writer: who waits looks again within this time (see webapp/batches/runner.py).
 PAUSE_SECONDS = 0.01
 
-Do = Callable[[object], User]
+Do = Callable[[object, Actor], User]
+ENDED = N_(
+    "The sign-in behind this token ended after %(done)s of %(total)s rows. What is done stays done: send the"
+    " call again under its Idempotency-Key with a valid token, and the rest is done."
+)
 
 
 class NewRow(Body):
@@ -86,12 +93,11 @@ def create_users(body: NewUsers, progress: Progress) -> Answer:
     stored in steps; with an Idempotency-Key the same can be sent again, whatever became of the connection:
     what is done is not done twice, and the rest is done.
     """
-    actor = current_actor()
 
-    def create(row: object) -> User:
+    def create(row: object, actor: Actor) -> User:
         return services.create_user(**fill(NewRow, row).model_dump(), actor=actor)
 
-    return _answer(body.rows, create, 201, progress, order=_email_of)
+    return _answer(body.rows, create, 201, progress, Permission.USERS_CREATE, order=_email_of)
 
 
 @calls.patch(
@@ -105,15 +111,15 @@ def change_users(body: ChangedUsers, progress: Progress) -> Answer:
     be sent again, whatever became of the connection. Another role needs the scope users.set_role too, another
     is_active the scope users.set_status.
     """
-    actor = current_actor()
 
-    def change(row: object) -> User:
+    def change(row: object, actor: Actor) -> User:
         values = fill(ChangedRow, row).model_dump(exclude_unset=True)
         user = queries.get_user(values.pop("id"))
         amending.amend_user(user, **values, actor=actor)
         return user
 
-    return _answer(body.rows, change, 200, progress, order=_id_of, before=_lock_first(body.rows))
+    before = _lock_first(body.rows)
+    return _answer(body.rows, change, 200, progress, Permission.USERS_EDIT, order=_id_of, before=before)
 
 
 def _answer(
@@ -121,15 +127,25 @@ def _answer(
     do: Do,
     status: int,
     progress: Progress,
+    permission: Permission,
     *,
     order: Callable[[object], Any],
     before: Callable[[], object] = lambda: None,
 ) -> Answer:
-    """``order`` is the same for everybody, so that of two who want the same rows one goes first."""
+    """``order`` is the same for everybody, so that of two who want the same rows one goes first.
+
+    Raises SignInEnded before the step at which the actor does not stand any more: no answer is kept then, and
+    one who comes with another token of the same person goes on from there.
+    """
+    actor = current_actor()
     places = sorted(range(len(rows)), key=lambda place: order(rows[place]))
     pause = PAUSE_SECONDS if is_sqlite(sqla.engine) else 0
     while left := places[len(progress.done) :]:
-        _run_step([(place, rows[place]) for place in left[:MOST_AT_ONCE]], do, status, progress, before)
+        step = [(place, rows[place]) for place in left[:MOST_AT_ONCE]]
+        try:
+            _run_step(step, partial(_lock_actor, step, actor, permission, before), do, status, progress)
+        except SignInEnded:
+            raise SignInEnded(ENDED, done=len(progress.done), total=len(rows)) from None
         if len(progress.done) < len(rows):
             sleep(pause)
     outcomes = [RowOutcome.model_validate(it) for it in sorted(progress.done, key=lambda it: it["row"])]
@@ -141,24 +157,37 @@ def _answer(
 @atomic
 def _run_step(
     rows: Sequence[tuple[int, object]],
+    lock: Callable[[], Actor],
     do: Do,
     status: int,
     progress: Progress,
-    before: Callable[[], object],
 ) -> None:
     """As many of the rows as are done in time, at least one."""
-    before()
+    actor = lock()
     deadline, outcomes = monotonic() + STEP_SECONDS, []
     for place, row in rows:
-        outcomes.append({"row": place, **_run_row(row, do, status)})
+        outcomes.append({"row": place, **_run_row(partial(do, row, actor), status)})
         if monotonic() > deadline:
             break
     progress.note(outcomes)
 
 
-def _run_row(row: object, do: Do, status: int) -> dict[str, Any]:
+def _lock_actor(
+    rows: Sequence[tuple[int, object]], actor: Actor, permission: Permission, before: Callable[[], object]
+) -> Actor:
+    """As they are now, locked together with the rows. Raises SignInEnded, Forbidden."""
+    before()
+    others = (_id_of(row) for _place, row in rows)
+    standing = lock_standing(actor, others=[it for it in others if 0 < it <= LARGEST_ID])
+    standing.require(permission)
+    return standing
+
+
+def _run_row(do: Callable[[], User], status: int) -> dict[str, Any]:
     try:
-        user = attempt(lambda: do(row))
+        user = attempt(do)
+    except SignInEnded:  # no outcome of this row alone
+        raise
     except (Refused, DomainError) as error:
         problem = describe_refusal(error)
         return {"status": problem["status"], "user": None, "problem": problem}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from flask import Response, g, request
 
 from webapp.access.identity import API_PATH
-from webapp.errors import N_, DomainError, Forbidden, Stale
+from webapp.errors import N_, DomainError, Forbidden, SignInEnded, Stale
 from webapp.web.language import explain, gettext
 from webapp.web.pages import STATUS, Failure
 
@@ -117,9 +117,9 @@ def answer_stale(error: Stale) -> Response:
     return _answer(412, text=explain(error))
 
 
-def answer_unknown(_error: Exception) -> Response:
+def answer_unknown(error: Exception) -> Response:
     """Nobody is known by the token that was sent, or none was (RFC 6750, 3)."""
-    response = _answer(401)
+    response = _answer(401, text=explain(error) if isinstance(error, SignInEnded) else None)
     is_sent = re.match(r"bearer\b", request.headers.get("Authorization", ""), re.IGNORECASE)
     response.headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if is_sent else "")
     return response

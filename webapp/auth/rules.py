@@ -15,6 +15,7 @@ LONGEST_PATH = 6000
 LINK_LIFETIME = timedelta(hours=24)
 LONGEST_SESSION = timedelta(days=90)  # no setting lets one live longer
 MAX_CONFIRMATION_AGE = timedelta(minutes=10)  # after it, what gives or takes access asks for the password
+MAX_SESSIONS = 50  # of one person: with one more, the one that was used least lately ends
 SEEN_INTERVAL = timedelta(minutes=1)  # last_seen_at is written at most this often
 
 # OWASP ASVS 5.0 6.3.1: of one account from one address, of many accounts from one address, and of one

@@ -13,7 +13,7 @@ from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import throttle
 from webapp.auth.models import LONGEST_ADDRESS, LONGEST_AGENT, PasswordLink, SignInSession
 from webapp.auth.queries import LINK_IS_DEAD, Credentials, find_credentials, get_link_owner
-from webapp.auth.rules import LINK_LIFETIME, LONGEST_SESSION, hash_token, new_token, printable
+from webapp.auth.rules import LINK_LIFETIME, LONGEST_SESSION, MAX_SESSIONS, hash_token, new_token, printable
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, Invalid, NotFound, Throttled
 from webapp.extensions import utc_now
@@ -147,7 +147,24 @@ def open_session(*, user_id: int, epoch: int, address: str, user_agent: str) -> 
         )
     )
     session.flush()
+    _end_surplus(user_id, epoch=epoch, address=address)
     return token
+
+
+def _end_surplus(user_id: int, *, epoch: int, address: str) -> None:
+    """Of more than MAX_SESSIONS of a person, whose row is locked, those end that were used least lately."""
+    session = get_session()
+    own = SignInSession.user_id == user_id, SignInSession.epoch == epoch
+    latest = SignInSession.last_seen_at.desc(), SignInSession.id.desc()
+    ids = select(SignInSession.id).where(*own).order_by(*latest)
+    surplus = session.scalars(ids).all()[MAX_SESSIONS:]
+    if not surplus:
+        return
+    session.execute(delete(SignInSession).where(SignInSession.id.in_(surplus)))
+    user = session.get_one(User, user_id)
+    actor = Actor(user_id=user_id, name=user.display_name, role=user.role, address=address)
+    facts = {"count": len(surplus)}
+    record(Kind.DEVICE_SIGNED_OUT, actor=actor, subject=Subject(user_id, user.display_name), facts=facts)
 
 
 @atomic

@@ -8,6 +8,7 @@ from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
+from webapp.batches.creators import role_of_creator
 from webapp.batches.models import Batch
 from webapp.batches.queries import NO_SUCH_BATCH, find_undoing
 from webapp.batches.rules import CONFIRMED, UNDOES_ROLES, Action, State, permission_for
@@ -61,6 +62,17 @@ def require_confirmation(batch: Batch, actor: Actor) -> None:
         actor.require_confirmation(CONFIRMED[Action(batch.action)], count=count, role=role)
 
 
+def needed_for(batch: Batch) -> Permission:
+    """What the action asks of all who take a hand in it."""
+    return permission_for(batch.action, batch.value) if batch.action else Permission.USERS_EDIT
+
+
 def require_hand(batch: Batch, actor: Actor) -> None:
-    """What the action asks of whoever takes a hand in it."""
-    actor.require(permission_for(batch.action, batch.value) if batch.action else Permission.USERS_EDIT)
+    """Raise Forbidden unless the actor may stop and continue it: of others, only of people whom they may
+    change themselves.
+    """
+    actor.require(needed_for(batch), on=None if is_own(batch, actor) else role_of_creator(batch))
+
+
+def is_own(batch: Batch, actor: Actor) -> bool:
+    return batch.creator_id == actor.user_id

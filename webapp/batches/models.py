@@ -16,7 +16,8 @@ class Batch(Base):
     """``value`` is what the action needs: a role, the text of a note. Of ``total`` rows the first
     ``position`` are through, ``done`` of them changed and ``refused`` not. ``touched_at`` is when it went on
     last, so that one sees whether somebody still works at it. ``unresolved`` is JSON: what of a pasted list
-    was not found, or stands for several people. ``creator_epoch`` is the creator's when they began it.
+    was not found, or stands for several people. ``creator_epoch`` and ``creator_role`` are the creator's when
+    they began it, or let it go on; of a draft, ``touched_at`` is when they chose something last.
     """
 
     __tablename__ = "batches"
@@ -29,6 +30,7 @@ class Batch(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     creator_id: Mapped[int | None] = mapped_column(BigId)
     creator_epoch: Mapped[int | None]
+    creator_role: Mapped[str | None] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(String(16))
     action: Mapped[str | None] = mapped_column(String(16))
     value: Mapped[str] = mapped_column(Text, default="")

@@ -34,7 +34,7 @@ class Refused:
 @dataclass(slots=True)
 class Preview:
     """What a batch would do now. ``seen`` tells two previews apart that would not do the same to the same
-    people: a digest of what is done, and one of to whom.
+    people: a digest of what is done, in which role, and one of to whom.
     """
 
     changing: int = 0
@@ -67,7 +67,7 @@ def examine(batch: Batch, *, actor: Actor) -> Preview:
         preview.same += len(rows) - len(planned) - len(refused)
         _collect(reasons, refused)
     preview.changing = len(changing)
-    preview.seen = digest_of_what(batch) + digest_of(sorted(changing))
+    preview.seen = digest_of_what(batch, actor) + digest_of(sorted(changing))
     preview.refused = sorted(reasons.values(), key=lambda item: -item.number)
     return preview
 
@@ -97,5 +97,6 @@ def change_for(batch: Batch, rows: Sequence[AnyRow]) -> tuple[Change, dict[int, 
     return undoing({user_id: by_id[entry_id] for user_id, entry_id in undoes.items()}), undoes
 
 
-def digest_of_what(batch: Batch) -> str:
-    return digest_of([batch.action, batch.value])
+def digest_of_what(batch: Batch, actor: Actor) -> str:
+    """By whom as well: with another role they would change others than were shown."""
+    return digest_of([batch.action, batch.value, actor.role])

@@ -19,6 +19,8 @@ from webapp.users.rules import LONGEST_NAME, email_key
 
 MOST_ROWS = 100_000
 AT_ONCE = 1_000  # up to so many are changed in one transaction: all, or nobody
+MAX_DRAFTS = 20  # of one person; each may hold MOST_ROWS
+MAX_RUNNING = 2  # of one person at the same time, whichever workers run them
 MOST_UNRESOLVED = 500  # of a pasted list, kept to be shown
 
 

@@ -1,14 +1,14 @@
 """Running a large batch beside the requests, in steps short enough that nobody notices.
 
-A thread of the worker that was asked to. When that worker ends, the batch rests where it is, and whoever
-looks at it, or `flask batches resume`, lets it go on.
+A thread of the worker that was asked to. When that worker ends, the batch rests where it is, and a person
+who looks at it, or `flask batches resume`, lets it go on.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic, sleep
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from webapp.batches.queries import get_batch
 from webapp.batches.rules import AT_ONCE
 from webapp.batches.running import run_step
 from webapp.db.session import is_sqlite
-from webapp.errors import Conflict, DomainError
+from webapp.errors import N_, Busy, Conflict, DomainError
 from webapp.extensions import sqla
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,29 @@ FEWEST, FIRST = 12, 100
 TRIES = 5
 
 
-def run_aside(app: Flask, batch_id: int, *, actor: Actor) -> None:
-    """Run it while this request, and the next ones, are answered."""
-    Thread(target=_run, args=(app, batch_id, actor), daemon=True, name=f"batch-{batch_id}").start()
+MAX_THREADS = 4  # of one process; how many a person may have over all of them is MAX_RUNNING
+_at_work: set[int] = set()
+_turn = Lock()
+
+
+def run_aside(app: Flask, batch_id: int, *, actor: Actor, begin: Callable[[], object]) -> None:
+    """Run it while this request, and the next ones, are answered; ``begin`` is called once there is a thread
+    for it.
+
+    Raises Busy where there is none: stopping and continuing what is not at rest yet makes no second one.
+    """
+    with _turn:
+        if batch_id in _at_work:
+            raise Busy(N_("It is just being stopped. Try again in a moment."))
+        if len(_at_work) >= MAX_THREADS:
+            raise Busy(N_("Other bulk changes are running. Try again when one of them is through."))
+        _at_work.add(batch_id)
+    try:
+        begin()
+        Thread(target=_run, args=(app, batch_id, actor), daemon=True, name=f"batch-{batch_id}").start()
+    except BaseException:
+        _at_work.discard(batch_id)
+        raise
 
 
 def _run(app: Flask, batch_id: int, actor: Actor) -> None:
@@ -52,6 +72,8 @@ def _run(app: Flask, batch_id: int, actor: Actor) -> None:
         run_steps(app, batch_id, actor=actor)
     except (DomainError, SQLAlchemyError):
         logger.exception("bulk change %s was interrupted; it can be continued", batch_id)
+    finally:
+        _at_work.discard(batch_id)
 
 
 def run_steps(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
@@ -12,8 +13,9 @@ from webapp.access.guards import requires, unattended
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
 from webapp.batches import drafts, queries, running
+from webapp.batches.creators import find_obstacle, role_of_creator
 from webapp.batches.forms import ActionForm, PasteForm, read_ids
-from webapp.batches.locks import refuse_foreign
+from webapp.batches.locks import is_own, needed_for, refuse_foreign
 from webapp.batches.models import Batch
 from webapp.batches.preview import SAMPLE, examine
 from webapp.batches.queries import Resolution, is_interrupted
@@ -28,13 +30,12 @@ from webapp.batches.rules import (
     Result,
     Source,
     State,
-    permission_for,
 )
 from webapp.batches.runner import run_aside
 from webapp.batches.undoing import create_undo
 from webapp.batches.wording import BUTTONS, RESULTS, SOURCES, STATES, explain_action, name_action, tell_done
 from webapp.db import get_session
-from webapp.errors import Conflict, Invalid, Stale
+from webapp.errors import Busy, Conflict, Invalid, Stale
 from webapp.history.queries import find_kept_names
 from webapp.listing.definition import Selection
 from webapp.listing.page import PageRequest, find_ids, paginate
@@ -43,11 +44,13 @@ from webapp.users.queries import LISTING, TRASH_LISTING, Person, list_people, li
 from webapp.users.urls import back_to, list_back
 from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
+from webapp.web.pages import STATUS
 
 blueprint = Blueprint("batches", __name__, url_prefix="/batches")
 ROWS_SHOWN = 100
 NAMESAKES_SHOWN = 20
 LONGEST_POSITION = 9
+RETRY_SECONDS = 5
 
 
 @blueprint.get("/")
@@ -80,7 +83,7 @@ def create_batch() -> Response:
         batch = drafts.create_batch(
             user_ids, source=source, action=request.form.get("action", ""), actor=current_actor()
         )
-    except Invalid as error:
+    except (Invalid, Conflict) as error:
         tell(explain(error), level="bad")
         return redirect(back, 303)
     return redirect(url_for("batches.show_batch", batch_id=batch.id, back=back_to() or None), 303)
@@ -110,6 +113,9 @@ def paste_list() -> Response:
             )
         except Invalid:
             form.text.errors = [gettext("Nobody of this list was found.")]
+        except Conflict as error:
+            form.show(error)
+            status = 409
         else:
             return redirect(url_for("batches.show_batch", batch_id=batch.id), 303)
     return make_response(render_template("batches/paste.html", form=form), status)
@@ -123,9 +129,7 @@ def show_batch(batch_id: int) -> Response:
     if batch.state == State.DRAFT.value:
         return _show_draft(batch)
     if batch.state == State.RUNNING.value:
-        return make_response(
-            render_template("batches/running.html", **_about(batch), is_interrupted=is_interrupted(batch))
-        )
+        return make_response(render_template("batches/running.html", **_about(batch)))
     return _show_results(batch)
 
 
@@ -189,10 +193,17 @@ def _possible_actions(batch: Batch) -> list[Action]:
 
 def _about(batch: Batch) -> dict[str, Any]:
     """What every page of a batch shows."""
-    back = back_to()
-    needed = permission_for(batch.action, batch.value) if batch.action else Permission.USERS_EDIT
+    back, actor, needed = back_to(), current_actor(), needed_for(batch)
+    own, creator_role = is_own(batch, actor), role_of_creator(batch)
+    rests = batch.state == State.STOPPED.value or is_interrupted(batch)
+    obstacle = find_obstacle(batch, needed) if rests else None
+    has_hand = actor.may(needed, on=None if own else creator_role)
     return {
-        "may_act": current_actor().may(needed),
+        "may_act": actor.may(needed),
+        "may_stop": own or has_hand,
+        "may_continue": has_hand and (obstacle is None or (own and actor.role is creator_role)),
+        "is_interrupted": is_interrupted(batch),
+        "obstacle": explain(obstacle) if obstacle else "",
         "batch": batch,
         "title": name_action(batch.action, batch.value, batch.total),
         "back": back,
@@ -211,7 +222,7 @@ def _show_results(batch: Batch) -> Response:
     undo = queries.find_undoing(batch.id)
     is_undone = undo is not None and undo.state != State.DRAFT.value
     about = _about(batch)
-    may_act = about["may_act"]
+    may_act, is_stopped = about["may_act"], batch.state == State.STOPPED.value
     page = render_template(
         "batches/results.html",
         **about,
@@ -224,7 +235,8 @@ def _show_results(batch: Batch) -> Response:
         resolution=Resolution.from_json(batch.unresolved),
         undo=undo if is_undone else None,
         can_undo=may_act and batch.done > 0 and Action(batch.action or "") in UNDOABLE and not is_undone,
-        can_continue=may_act and batch.state == State.STOPPED.value and not is_undone,
+        can_continue=about["may_continue"] and is_stopped and not is_undone,
+        can_begin_rest=may_act and is_stopped and batch.position < batch.total and not is_undone,
         creator=_name_people({batch.creator_id}).get(batch.creator_id) if batch.creator_id else None,
     )
     return make_response(page)
@@ -276,29 +288,33 @@ def choose_namesakes(batch_id: int) -> Response:
 def run_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     try:
-        is_through = running.run_batch(batch, seen=request.form.get("seen", ""), actor=current_actor())
-    except (Stale, Invalid) as error:
-        status = 409 if isinstance(error, Stale) else 422
-        return _show_draft(queries.get_batch(batch_id), notice=explain(error), status=status)
+        return _run(batch, seen=request.form.get("seen", ""))
+    except (Stale, Invalid, Busy) as error:
+        status = STATUS[type(error)]
+        page = _show_draft(queries.get_batch(batch_id), notice=explain(error), status=status)
+        if isinstance(error, Busy):
+            page.headers["Retry-After"] = str(RETRY_SECONDS)
+        return page
     except Conflict as error:  # pressed twice, or in another tab
         tell(explain(error), level="bad")
         return _to(batch)
-    return _go_on(batch, is_through=is_through)
 
 
-def _go_on(batch: Batch, *, is_through: bool) -> Response:
-    if is_through:
-        undo_url = url_for("batches.undo_batch", batch_id=batch.id)
-        text = tell_done(batch.action, batch.value, batch.done)
-        tell(text, undo_url=undo_url if batch.done and Action(batch.action or "") in UNDOABLE else None)
-    else:
-        _run_aside(batch)
+def _run(batch: Batch, *, seen: str) -> Response:
+    begin = partial(running.run_batch, batch, seen=seen, actor=current_actor())
+    if batch.total > AT_ONCE:
+        _run_aside(batch, begin=begin)
+        return _to(batch)
+    begin()
+    undo_url = url_for("batches.undo_batch", batch_id=batch.id)
+    text = tell_done(batch.action, batch.value, batch.done)
+    tell(text, undo_url=undo_url if batch.done and Action(batch.action or "") in UNDOABLE else None)
     return _to(batch)
 
 
-def _run_aside(batch: Batch) -> None:
+def _run_aside(batch: Batch, *, begin: Callable[[], object]) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    run_aside(app, batch.id, actor=current_actor())
+    run_aside(app, batch.id, actor=current_actor(), begin=begin)
 
 
 @blueprint.post("/<int:batch_id>/stop")
@@ -317,12 +333,35 @@ def stop_batch(batch_id: int) -> Response:
 def continue_batch(batch_id: int) -> Response:
     batch = queries.get_batch(batch_id)
     try:
-        running.go_on(batch, actor=current_actor())
+        _run_aside(batch, begin=partial(running.go_on, batch, actor=current_actor()))
+    except (Conflict, Busy) as error:
+        tell(explain(error), level="bad")
+    return _to(batch)
+
+
+@blueprint.post("/<int:batch_id>/rest")
+@requires(Permission.USERS_EDIT)
+def begin_rest(batch_id: int) -> Response:
+    """Those whose turn never came, as a change of one's own: it is shown first."""
+    batch = queries.get_batch(batch_id)
+    try:
+        return _to(drafts.create_rest(batch, actor=current_actor()))
+    except (Conflict, Invalid) as error:
+        tell(explain(error), level="bad")
+        return _to(batch)
+
+
+@blueprint.post("/<int:batch_id>/discard")
+@requires(Permission.USERS_EDIT)
+def discard_batch(batch_id: int) -> Response:
+    batch = queries.get_batch(batch_id)
+    back = back_to()
+    try:
+        drafts.discard(batch, actor=current_actor())
     except Conflict as error:
         tell(explain(error), level="bad")
-    else:
-        _run_aside(batch)
-    return _to(batch)
+        return _to(batch)
+    return redirect(list_back(back) if back else url_for("batches.list_batches"), 303)
 
 
 @blueprint.post("/<int:batch_id>/undo")
@@ -336,11 +375,10 @@ def undo_batch(batch_id: int) -> Response:
         preview = examine(undo, actor=actor)
         if preview.left_out or preview.same:
             return _to(undo)
-        is_through = running.run_batch(undo, seen=preview.seen, actor=actor)
-    except (Conflict, Stale) as error:
+        return _run(undo, seen=preview.seen)
+    except (Conflict, Stale, Busy) as error:
         tell(explain(error), level="bad")
         return _to(batch)
-    return _go_on(undo, is_through=is_through)
 
 
 def _to(batch: Batch) -> Response:

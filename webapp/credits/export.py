@@ -36,8 +36,9 @@ def read_ledger(user_id: int) -> Iterator[list[tuple[object, ...]]]:
     session = get_session()  # kept: the request that began this ends before the last part is read
     try:
         for rows in walk(session, LISTING, select_postings(user_id), sort="at"):
-            lines = [_columns(line) for line in tell(rows)]
             session.close()
+            lines = [_columns(line) for line in tell(rows)]
+            get_session().close()  # another one, once that request has ended
             yield lines
             renew_time_limit(session)
     finally:

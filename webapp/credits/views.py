@@ -18,8 +18,10 @@ from webapp.errors import Conflict, Invalid
 from webapp.extensions import utc_now
 from webapp.listing.page import PageRequest, paginate
 from webapp.listing.types import AnyRow
+from webapp.users.export import end_with
 from webapp.users.models import Trashed, User
 from webapp.users.queries import find_user, get_user
+from webapp.users.services import about
 from webapp.users.trash import find_trashed
 from webapp.web.csv import stream_csv
 from webapp.web.language import gettext
@@ -99,7 +101,8 @@ def export_ledger(user_id: int) -> Response:
     return stream_csv(
         f"credits-{user.id}-{utc_now():%Y-%m-%d}",
         export.HEAD,
-        export.read_ledger(user.id),
+        end_with(actor, export.read_ledger(user.id), subject=about(user)._replace(version=None)),
+        owner_id=actor.user_id or 0,
         begin=lambda: export.note_export(user.id, actor=actor),
     )
 

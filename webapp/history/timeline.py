@@ -163,6 +163,8 @@ def _note(story: Story) -> str:
         return _extent(story.facts)
     if "cents" in story.facts:
         return _movement(story.facts)
+    if "resumed_by" in story.facts:
+        return _resumption(story.facts["resumed_by"])
     return str(story.facts.get("rule") or story.facts.get("token", ""))
 
 
@@ -193,7 +195,16 @@ def _extent(facts: Mapping[str, Any]) -> str:
     """How many, and by which filters."""
     number = format_number(facts["count"])
     text = gettext("more than %(number)s", number=number) if facts.get("is_more") else number
+    if facts.get("is_stopped"):
+        text = gettext("broke off after %(number)s: the sign-in had ended", number=number)
     return " · ".join([text, *(f"{name}={value}" for name, value in facts.get("filters", {}).items())])
+
+
+def _resumption(person_id: int | None) -> str:
+    """Who let a bulk change go on that another person had begun."""
+    if person_id is None:
+        return gettext("continued from the command line")
+    return gettext("continued by user %(id)s", id=person_id)
 
 
 def _movement(facts: Mapping[str, Any]) -> str:

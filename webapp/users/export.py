@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission
 from webapp.db import get_session
 from webapp.db.session import renew_time_limit
-from webapp.errors import N_
+from webapp.errors import N_, DomainError
 from webapp.history.rules import Kind
-from webapp.history.services import record
+from webapp.history.services import Subject, record
 from webapp.listing.definition import Selection
 from webapp.listing.page import count_rows, walk
 from webapp.listing.types import AnyRow
 from webapp.users.queries import LISTING
+from webapp.users.standing import require_standing
 
 HEAD = ("id", "full_name", "email", "role", "status", "created_at", "last_sign_in_at")
 Line = tuple[int, str, str, str, str, str, str]
+Rows = TypeVar("Rows", bound=Sized)
 
 
 def note_export(selection: Selection, *, filters: Mapping[str, str], actor: Actor) -> None:
@@ -51,6 +54,26 @@ def read_users(selection: Selection, *, sort: str) -> Iterator[list[Line]]:
             renew_time_limit(session)
     finally:
         session.close()
+
+
+def end_with(actor: Actor, parts: Iterator[Rows], *, subject: Subject | None = None) -> Iterator[Rows]:
+    """Pass on the parts of a file as long as the actor may take it out.
+
+    Else it breaks off by SignInEnded or Forbidden, and the history tells after how many lines.
+    """
+    count = 0
+    for rows in parts:
+        if count:  # of the first part the request itself has just asked
+            try:
+                require_standing(actor, Permission.USERS_EXPORT)
+            except DomainError:
+                facts = {"count": count, "is_stopped": True}
+                record(Kind.EXPORTED, actor=actor, subject=subject, facts=facts)
+                raise
+            finally:
+                get_session().close()
+        yield rows
+        count += len(rows)
 
 
 def _line(row: AnyRow) -> Line:

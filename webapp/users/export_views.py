@@ -31,6 +31,7 @@ def export_users() -> Response:
     return stream_csv(
         f"users-{utc_now():%Y-%m-%d}",
         export.HEAD,
-        export.read_users(selection, sort=form.sort.data),
+        export.end_with(actor, export.read_users(selection, sort=form.sort.data)),
+        owner_id=actor.user_id or 0,
         begin=lambda: export.note_export(selection, filters=filters, actor=actor),
     )

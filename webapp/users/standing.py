@@ -15,6 +15,7 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from webapp.access.actor import Actor
+from webapp.access.permissions import Permission
 from webapp.db import get_session
 from webapp.errors import N_, SignInEnded
 from webapp.users.models import USERS
@@ -36,6 +37,15 @@ def find_standing(actor: Actor) -> Actor | None:
     if actor.credential is not None and not actor.credential():
         return None
     return replace(actor, role=row.role)
+
+
+def require_standing(actor: Actor, permission: Permission) -> Actor:
+    """Ask between two parts of what goes on after its request began. Raises SignInEnded, Forbidden."""
+    standing = find_standing(actor)
+    if standing is None:
+        raise SignInEnded(SIGN_IN_ENDED)
+    standing.require(permission)
+    return standing
 
 
 def lock_standing(actor: Actor, *, others: Iterable[int] = ()) -> Actor:

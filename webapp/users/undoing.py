@@ -5,7 +5,7 @@ It is refused where a later change stands in its way, and says which.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from webapp.access.actor import Actor
 from webapp.db import atomic
@@ -19,9 +19,19 @@ from webapp.users.queries import Person, find_user, get_user, lock_administrator
 Undoer = Callable[[Story, Actor], None]
 _undoers: dict[Kind, Undoer] = {}
 EDITABLE = frozenset({"full_name", "email", "role"})
+# The fields that each kind may have changed for its undo to know what to do; None: it does not matter.
+UNDOABLE: Mapping[Kind, frozenset[str] | None] = {
+    Kind.CREATED: None,
+    Kind.DELETED: None,
+    Kind.RESTORED: None,
+    Kind.ACTIVATED: frozenset({"is_active"}),
+    Kind.DEACTIVATED: frozenset({"is_active"}),
+    Kind.EDITED: EDITABLE,
+}
 TOUCHING_ADMINISTRATORS = frozenset({Kind.CREATED, Kind.RESTORED, Kind.ACTIVATED})
 
 CANNOT = N_("This cannot be undone.")
+CREDITS_STAY = N_("The ledger keeps what it has booked. To take it back, make a transfer the other way.")
 UNDONE = N_("This change was undone already.")
 NOT_IN_TRASH_NOW = N_("This user is not in the trash any more.")
 CHANGED_SINCE = N_("This user was changed since. Delete the user instead.")
@@ -41,6 +51,7 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
     story = get_story(entry_id)
     if story.subject_id is None:
         raise Conflict(CANNOT)
+    refuse_other_kinds(story)
     if find_undone([entry_id]):
         raise Conflict(UNDONE)
     if story.kind is Kind.DELETED:
@@ -73,12 +84,22 @@ def _undo(story: Story, user: User, actor: Actor) -> User | None:
         services.deactivate_user(user, actor=actor, undoes_id=story.id)
     elif story.kind is Kind.DEACTIVATED:
         services.activate_user(user, actor=actor, undoes_id=story.id)
-    elif story.kind is Kind.EDITED and set(story.changes) <= EDITABLE:
+    else:
         before = {name: old for name, (old, _new) in story.changes.items()}
         services.update_user(user, version=user.version, **before, actor=actor, undoes_id=story.id)
-    else:
-        raise Conflict(CANNOT)
     return get_user(user.id)
+
+
+def refuse_other_kinds(story: Story) -> None:
+    """Raise Conflict unless the entry is of a kind, and changed fields, that can be taken back at all.
+
+    Asked first, so that none that is new to the history ever comes to a branch that does not know it.
+    """
+    if "balance" in story.changes:
+        raise Conflict(CREDITS_STAY)
+    fields = frozenset({"note"}) if story.kind in _undoers else UNDOABLE.get(story.kind, frozenset())
+    if fields is not None and not (story.changes and story.changes.keys() <= fields):
+        raise Conflict(CANNOT)
 
 
 def refuse_later_changes(story: Story, person: User | Person) -> None:

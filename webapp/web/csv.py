@@ -7,13 +7,16 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 from io import StringIO
-from threading import BoundedSemaphore
+from tempfile import TemporaryFile
+from threading import BoundedSemaphore, Lock
 from typing import TypeAlias
 
 from flask import Response, stream_with_context
 
 from webapp.errors import N_, Conflict
+from webapp.web.language import gettext
 
 logger = logging.getLogger(__name__)
 Row: TypeAlias = Sequence[object]
@@ -21,6 +24,11 @@ Row: TypeAlias = Sequence[object]
 # A download lasts as long as its reader likes, and takes a thread of the worker for so long.
 AT_ONCE = 2
 PLACES = BoundedSemaphore(AT_ONCE)
+# And a person has one at a time, over all workers: they are forked from this process, and lock the same file,
+# a byte for each person. The system unlocks it when a worker ends, however it ends.
+_LOCKS = TemporaryFile()  # noqa: SIM115 - open as long as this process is there
+_exporting: set[int] = set()  # of this process, to which its own locks are no hindrance
+_turn = Lock()
 
 # What a spreadsheet would take for a formula (OWASP, "CSV Injection"), the wide forms of its signs as well.
 # Not at the beginning alone: where commas stand in decimals, Excel parts this file at each semicolon.
@@ -31,15 +39,18 @@ BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as something else
 
 
 def stream_csv(
-    name: str, head: Row, parts: Iterator[Iterable[Row]], *, begin: Callable[[], object]
+    name: str, head: Row, parts: Iterator[Iterable[Row]], *, owner_id: int, begin: Callable[[], object]
 ) -> Response:
     """``begin`` is called when there is room and the first part could be read: it may write to the database.
 
-    Raises Conflict while AT_ONCE other files are being written, and whatever hinders the first part. An error
-    in a later one cuts the connection, so that nobody takes half a file for a whole one; of that HTTP/1.0
-    knows nothing.
+    Raises Conflict while AT_ONCE other files are being written, or one for the same owner, and what hinders
+    the first part. An error in a later one cuts the connection, so that half a file is not taken for a whole
+    one; of that HTTP/1.0 knows nothing, so that the last line says it too.
     """
     with ExitStack() as stack:
+        if not _take_own_place(owner_id):
+            raise Conflict(N_("Your earlier export is still running. Wait for it to finish, or cancel it."))
+        stack.callback(_leave_own_place, owner_id)
         if not PLACES.acquire(blocking=False):
             raise Conflict(N_("Other exports are still running. Try again when one of them is through."))
         stack.callback(PLACES.release)
@@ -52,6 +63,24 @@ def stream_csv(
     return response
 
 
+def _take_own_place(owner_id: int) -> bool:
+    with _turn:
+        if owner_id in _exporting:
+            return False
+        try:
+            lockf(_LOCKS, LOCK_EX | LOCK_NB, 1, owner_id)
+        except OSError:  # another worker has it
+            return False
+        _exporting.add(owner_id)
+        return True
+
+
+def _leave_own_place(owner_id: int) -> None:
+    with _turn:
+        _exporting.discard(owner_id)
+        lockf(_LOCKS, LOCK_UN, 1, owner_id)
+
+
 def _write(head: Row, first: Iterable[Row], parts: Iterator[Iterable[Row]]) -> Iterator[str]:
     yield BYTE_ORDER_MARK + _lines([head, *first])
     try:
@@ -59,6 +88,7 @@ def _write(head: Row, first: Iterable[Row], parts: Iterator[Iterable[Row]]) -> I
             yield _lines(rows)
     except Exception:
         logger.exception("an export broke off")
+        yield _lines([[gettext("This file is incomplete: the export broke off here.")]])
         raise
 
 
