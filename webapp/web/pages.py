@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request, url_for
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _OTHER_DOORS = "failures_below"
 PASSED_ON = frozenset({"Allow", "Retry-After", "Content-Range"})
+# Of a body that ends too early, or is not cut into pieces as it says: the server finds out while it is read.
+BROKEN_OFF = (InvalidChunkSize, InvalidChunkExtension, ChunkMissingTerminator, NoMoreData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,8 @@ def add_error_pages(app: Flask) -> None:
     app.register_error_handler(DomainError, _show_domain_error)
     app.register_error_handler(SQLAlchemyError, _show_database_error)
     app.register_error_handler(Exception, _show_defect)
+    for broken_off in BROKEN_OFF:
+        app.register_error_handler(broken_off, _show_broken_off)
 
 
 def error_page(
@@ -197,6 +202,10 @@ def _show_database_error(error: SQLAlchemyError) -> Response:
             headers={"Retry-After": "5"} if diagnosis.is_passing else {},
         )
     )
+
+
+def _show_broken_off(_error: Exception) -> Response:
+    return answer_failure(Failure(status=400))
 
 
 def _show_defect(error: Exception) -> Response:
