@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -130,6 +131,20 @@ def test_a_failure_is_logged_with_its_traceback_and_still_one_json_line() -> Non
     assert parsed["extra_field"] == "{1}"
     text = TextFormatter("%(levelname)s %(message)s").format(record)
     assert text.startswith("ERROR failed\nTraceback ")
+
+
+def test_each_line_has_its_time_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = logging.makeLogRecord({"msg": "at noon", "created": 1_800_000_000.25, "msecs": 250.0})
+        line = TextFormatter("%(asctime)s %(message)s").format(record)
+        read = json.loads(JsonFormatter().format(record))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert line == "2027-01-15T08:00:00.250Z at noon"
+    assert read["time"] == "2027-01-15T08:00:00.250+00:00"
 
 
 def test_outside_of_a_request_the_id_is_a_dash() -> None:
