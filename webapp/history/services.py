@@ -25,7 +25,7 @@ from webapp.history.rules import (
 )
 from webapp.listing.search import searchable
 
-SALT_BYTES = 12
+SALT_BYTES = 16  # not to be guessed (ASVS 5.0 11.5.1)
 LONGEST_ADDRESS = 45
 
 
