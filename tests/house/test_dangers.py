@@ -93,6 +93,31 @@ def find_trusted_markup(source: str) -> Iterator[str]:
             yield ast.unparse(node)
 
 
+def find_made_patterns(source: str) -> Iterator[str]:
+    """Regular expressions that hold more than what is written in the code."""
+    functions = {
+        f"re.{name}" for name in ("compile", "search", "match", "fullmatch", "sub", "split", "findall")
+    }
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) in functions
+            and not is_written(node.args[0])
+        ):
+            yield ast.unparse(node)
+
+
+def is_written(pattern: ast.expr) -> bool:
+    """A literal, a constant of ours, or what is escaped."""
+    if isinstance(pattern, ast.JoinedStr):
+        return all(is_written(it.value) for it in pattern.values if isinstance(it, ast.FormattedValue))
+    if isinstance(pattern, ast.BinOp):
+        return is_written(pattern.left) and is_written(pattern.right)
+    text = ast.unparse(pattern)
+    is_ours = text.removesuffix(".pattern").isupper()
+    return is_ours or isinstance(pattern, ast.Constant) or text.startswith("re.escape(")
+
+
 UNSAFE_TEMPLATE = re.compile(
     r"\|\s*safe\b|<script(?![^>]*\bsrc=)|<style\b|<[a-z][^<>{}]*\s(?:style|on[a-z]+)=|javascript:"
     r"|<(?:iframe|object|embed|applet|base)\b|type=\"file\"|contenteditable"
@@ -132,6 +157,10 @@ def test_nothing_is_left_to_a_chance_that_can_be_foreseen() -> None:
 def test_no_statement_is_put_together_from_texts() -> None:
     found = {name: list(find_built_statements(text)) for name, text in SOURCES.items()}
     assert {name for name, statements in found.items() if statements} <= MAY_NAME_TABLES
+
+
+def test_no_pattern_is_made_of_what_was_typed() -> None:
+    assert [found for text in SOURCES.values() for found in find_made_patterns(text)] == []
 
 
 def test_nothing_that_was_typed_is_called_markup() -> None:
@@ -181,6 +210,13 @@ def test_a_made_up_one_is_found(names: tuple[str, ...], line: str) -> None:
 )
 def test_a_made_up_statement_is_found(line: str) -> None:
     assert list(find_built_statements(line))
+
+
+@pytest.mark.parametrize(
+    "line", ["re.compile(text)", "re.search(f'^{text}', name)", "re.sub('a' + b, '', c)"]
+)
+def test_a_made_up_pattern_is_found(line: str) -> None:
+    assert list(find_made_patterns(line))
 
 
 @pytest.mark.parametrize(
