@@ -7,6 +7,7 @@ import re
 import pytest
 
 from webapp.config import ROOT
+from webapp.web.headers import A_YEAR_SECONDS
 
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
@@ -70,6 +71,23 @@ def test_the_proxy_keeps_no_answer_and_says_no_version() -> None:
     assert values_of("proxy_cache") == []
     assert "autoindex" not in NGINX
     assert values_of("server_tokens") == ["off"]
+
+
+def test_what_the_proxy_answers_itself_has_the_headers_too() -> None:
+    """Too large, no worker there: where Dossier has set one, the variable is empty, and nginx adds none."""
+    added = dict(value.split(" ", 1) for value in values_of("add_header", ENCRYPTED))
+    assert added == {
+        "X-Content-Type-Options": "$own_sniffing always",
+        "Content-Security-Policy": "$own_policy always",
+        "Strict-Transport-Security": "$own_hsts always",
+    }
+    maps = re.findall(r'^map \$upstream_http_(\w+) (\$\w+) \{ "" (.+); \}$', NGINX, re.MULTILINE)
+    assert maps == [
+        ("x_content_type_options", "$own_sniffing", "nosniff"),
+        ("content_security_policy", "$own_policy", "\"default-src 'none'; frame-ancestors 'none'\""),
+        ("strict_transport_security", "$own_hsts", f"max-age={A_YEAR_SECONDS}"),
+    ]
+    assert values_of("charset", ENCRYPTED) == ["utf-8"]
 
 
 def test_the_proxy_starts_with_its_buffers() -> None:
