@@ -135,7 +135,7 @@ def test_a_failure_is_logged_with_its_traceback_and_still_one_json_line() -> Non
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter("%(levelname)s %(message)s")])
-@pytest.mark.parametrize("columns", [{"email": "x"}, {"full_name": "x" * 300}, {"id": 1}])
+@pytest.mark.parametrize("columns", [{"email": "x"}, {"id": 1}])
 def test_a_failure_of_the_database_tells_no_row(
     app: Flask, make_user: MakeUser, formatter: logging.Formatter, columns: dict[str, object]
 ) -> None:
