@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request, url_for
-from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 _OTHER_DOORS = "failures_below"
 PASSED_ON = frozenset({"Allow", "Retry-After", "Content-Range"})
-# Of a body that ends too early, or is not cut into pieces as it says: the server finds out while it is read.
-BROKEN_OFF = (InvalidChunkSize, InvalidChunkExtension, ChunkMissingTerminator, NoMoreData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +105,8 @@ def add_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, _show_http_error)
     app.register_error_handler(DomainError, _show_domain_error)
     app.register_error_handler(SQLAlchemyError, _show_database_error)
+    app.register_error_handler(ParseException, _show_broken_body)
     app.register_error_handler(Exception, _show_defect)
-    for broken_off in BROKEN_OFF:
-        app.register_error_handler(broken_off, _show_broken_off)
 
 
 def error_page(
@@ -204,7 +201,8 @@ def _show_database_error(error: SQLAlchemyError) -> Response:
     )
 
 
-def _show_broken_off(_error: Exception) -> Response:
+def _show_broken_body(_error: Exception) -> Response:
+    """Its chunks are none: gunicorn finds that only while the body is read, in the middle of a view."""
     return answer_failure(Failure(status=400))
 
 
