@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event
@@ -217,6 +218,48 @@ def test_stopping_lets_a_request_finish_and_takes_no_longer(settings: dict[str, 
             assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")  # it has no token
         assert server.process.wait(timeout=LONGEST_STOP_SECONDS) == 0
         idle.close()
+
+
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+DISPUTED = {
+    "both lengths": b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    % (5 + len(SMUGGLED)),
+    "two lengths": b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED),
+    "no length": b"Content-Length: -1\r\n\r\n",
+    "signed length": b"Content-Length: +0\r\n\r\n",
+    "hidden coding": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "space before the colon": b"Content-Length : 0\r\n\r\n",
+    "chunk without a size": b"Transfer-Encoding: chunked\r\n\r\n\r\n\r\n",
+    "chunk without an end": b"Transfer-Encoding: chunked\r\n\r\n1\r\nxyz\r\n0\r\n\r\n",
+    "signed chunk": b"Transfer-Encoding: chunked\r\n\r\n+1\r\nx\r\n0\r\n\r\n",
+}
+
+
+@on_sqlite
+def test_where_a_request_ends_is_never_in_dispute(settings: dict[str, str]) -> None:
+    """What two servers could read apart is refused, and its connection closed: nothing follows in it."""
+    with serve(settings) as server:
+        for name, rest in DISPUTED.items():
+            answer = send_raw(server, rest + SMUGGLED)
+            assert (name, answer.count(b"HTTP/1.1 ")) == (name, 1)
+            assert re.match(rb"HTTP/1\.1 (400|501) ", answer), f"{name}: {answer[:40]!r}"
+        for rest in (b"Content-Length: 9\r\n\r\nemail", b"Transfer-Encoding: chunked\r\n\r\n9\r\nemail"):
+            assert send_raw(server, rest).startswith(b"HTTP/1.1 400 "), "it broke off"
+        server.log.seek(0)
+        assert b"Traceback" not in server.log.read(), "anybody may send that: it is no defect"
+
+
+def send_raw(server: Server, rest: bytes) -> bytes:
+    """A form with these last headers and this body, and nothing after it; the whole answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        head = b"POST /auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        connection.sendall(head + b"Content-Type: application/x-www-form-urlencoded\r\n" + rest)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        with suppress(ConnectionResetError):
+            while part := connection.recv(65_536):
+                answer += part
+        return answer
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "TRUSTED_HOSTS"])

@@ -688,6 +688,7 @@ def test_a_route_lets_in_whom_its_permission_names(
     response = set_stage(route, role).ask(method)
     assert response.status_code == expected_status(route, method, role)
     assert_safe_headers(response, is_kept=route.endpoint in {"static", "favicon"})
+    assert response.headers["Content-Type"].endswith("; charset=utf-8")
     if response.status_code == 401:
         assert ('name="password"' in response.text) is not route.is_unattended
 
@@ -827,7 +828,7 @@ def assert_safe_headers(response: TestResponse, *, is_kept: bool = False) -> Non
     policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
-    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["object-src"] == "'none'"
     assert "unsafe-" not in str(policy)
     assert "http" not in str(policy)
     assert "*" not in str(policy)

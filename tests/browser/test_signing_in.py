@@ -67,6 +67,16 @@ def test_a_typed_password_can_be_looked_at(open_page: OpenPage) -> None:
         expect(reveal).to_have_attribute("aria-pressed", str(shown).lower())
 
 
+def test_a_password_can_be_pasted(page: Page, open_page: OpenPage) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/auth/password")
+    page.evaluate(f"navigator.clipboard.writeText({PASSWORD!r})")
+    for name in ("Present password", "New password", "The same again"):
+        field = page.get_by_label(name, exact=True)
+        field.press("Control+v")
+        expect(field).to_have_value(PASSWORD)
+
+
 def test_a_new_user_sets_a_password_by_the_link_that_was_copied(page: Page, open_page: OpenPage) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/users/new")

@@ -105,6 +105,28 @@ def test_a_database_that_is_not_there_is_serious(build: Build) -> None:
     assert "secret" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("place", "is_advised"),
+    [
+        ("127.0.0.1:5432/dossier", False),
+        ("[::1]/dossier", False),
+        ("/dossier", False),
+        ("/dossier?host=/var/run/postgresql", False),
+        ("db.internal/dossier", True),
+        ("/dossier?host=db.internal", True),
+        ("db.internal/dossier?sslmode=require", True),
+        ("db.internal/dossier?sslmode=verify-full", False),
+    ],
+)
+def test_the_way_to_a_database_elsewhere_is_encrypted_and_its_certificate_looked_at(
+    place: str, is_advised: bool
+) -> None:
+    settings = make_settings(f"postgresql+psycopg://{place}")
+    findings = list(doctor.check_transport(settings))
+    assert [finding.is_serious for finding in findings] == [False] * is_advised
+    assert all("sslmode=verify-full" in finding.remedy for finding in findings)
+
+
 def test_without_an_administrator_nobody_can_let_the_others_in(build: Build) -> None:
     app = build(ready=False)
     with app.app_context():

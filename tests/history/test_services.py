@@ -514,4 +514,4 @@ def test_a_digest_gives_no_guess_away(app: Flask) -> None:
     assert first.details_digest != second.details_digest
     assert first.origin_digest != second.origin_digest
     salts = [json.loads(text)["salt"] for text in (first.details, first.origin)]
-    assert all(re.fullmatch(r"[0-9a-f]{24}", salt) for salt in salts)
+    assert all(re.fullmatch(r"[0-9a-f]{32}", salt) for salt in salts)

@@ -6,10 +6,12 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import IntegrityError
 
 from tests.conftest import PASSWORD, MakeUser, SignedIn
 from tests.visitor import Visitor
@@ -130,6 +132,38 @@ def test_a_failure_is_logged_with_its_traceback_and_still_one_json_line() -> Non
     assert parsed["extra_field"] == "{1}"
     text = TextFormatter("%(levelname)s %(message)s").format(record)
     assert text.startswith("ERROR failed\nTraceback ")
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter("%(levelname)s %(message)s")])
+@pytest.mark.parametrize("columns", [{"email": "x"}, {"id": 1}])
+def test_a_failure_of_the_database_tells_no_row(
+    app: Flask, make_user: MakeUser, formatter: logging.Formatter, columns: dict[str, object]
+) -> None:
+    """Postgres repeats the whole row that broke a rule."""
+    make_user(id=1)
+    values = {"email": "secret\nperson@example.org", "hashed_password": "$argon2id$secret", **columns}
+    with pytest.raises(IntegrityError) as caught:
+        make_user(**values)
+    info = (caught.type, caught.value, caught.tb)
+    text = formatter.format(logging.makeLogRecord({"msg": "failed", "exc_info": info, "levelname": "ERROR"}))
+    assert "IntegrityError" in text
+    assert "[SQL: INSERT INTO users" in text
+    for secret in ("secret", "person@", "argon2id", "person1@"):
+        assert secret not in text
+
+
+def test_each_line_has_its_time_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = logging.makeLogRecord({"msg": "at noon", "created": 1_800_000_000.25, "msecs": 250.0})
+        line = TextFormatter("%(asctime)s %(message)s").format(record)
+        read = json.loads(JsonFormatter().format(record))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert line == "2027-01-15T08:00:00.250Z at noon"
+    assert read["time"] == "2027-01-15T08:00:00.250+00:00"
 
 
 def test_outside_of_a_request_the_id_is_a_dash() -> None:

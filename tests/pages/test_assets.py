@@ -94,6 +94,16 @@ def test_every_file_there_can_be_had_and_no_other(visitor: Visitor) -> None:
         assert answer.data == (ROOT / "static" / name).read_bytes(), name
 
 
+def test_each_names_its_type_and_the_encoding_of_its_text(visitor: Visitor) -> None:
+    types = {visitor.get(f"/static/x/{name}").headers["Content-Type"] for name in asset_names()}
+    assert {
+        "text/css; charset=utf-8",
+        "text/javascript; charset=utf-8",
+        "image/svg+xml; charset=utf-8",
+    } <= types
+    assert all("charset=utf-8" in it for it in types if it.startswith("text/") or "xml" in it), types
+
+
 def test_the_icon_is_where_browsers_look_for_it(visitor: Visitor) -> None:
     answer = visitor.get("/favicon.ico")
     assert answer.status_code == 200

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask import Flask
 
-from tests.conftest import PASSWORD, SignedIn, read_user
+from tests.conftest import PASSWORD, MakeUser, SignedIn, read_user
 from tests.pages.asking import (
     assert_get_asks_to_sign_in,
     assert_get_writes_nothing,
@@ -43,6 +45,28 @@ def test_without_anybody_signed_in_it_asks_to_sign_in(app: Flask) -> None:
 
 def test_opening_the_form_writes_nothing(signed_in: SignedIn) -> None:
     assert_get_writes_nothing(signed_in(), PATH)
+
+
+def test_a_password_manager_can_fill_in_every_field(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    """Masked, named for it, and taking whatever is pasted: no limit cuts a password in the browser."""
+    visitor = signed_in()
+    link = re.search(
+        r"/auth/set-password/[\w-]+", visitor.post(f"/users/{make_user().id}/password-link").text
+    )
+    assert link
+    for page, kinds in (
+        (Visitor(app).get("/auth/login"), ["current-password"]),
+        (Visitor(app).get(link[0]), ["new-password"] * 2),
+        (visitor.get(PATH), ["current-password", "new-password", "new-password"]),
+    ):
+        fields = re.findall(r'<input[^>]*\bname="\w*password"[^>]*>', page.text)
+        assert [kind for field in fields for kind in re.findall(r'autocomplete="([^"]+)"', field)] == kinds
+        for field in fields:
+            assert 'type="password"' in field
+            assert not re.search(r"maxlength|pattern|readonly|disabled| on\w+=| value=\"[^\"]", field)
+        assert 'autocomplete="username"' in page.text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.visitor import Visitor, field_value
 from webapp.access.permissions import Role
 from webapp.auth.models import SignInSession
 from webapp.db import get_session
+from webapp.web import resend
 from webapp.web.resend import LARGEST_BYTES
 
 DESK = {"email": "administrator@desk.example", "password": PASSWORD}
@@ -199,6 +200,38 @@ def test_what_we_did_not_seal_is_ignored(visitor: Visitor, make_user: MakeUser, 
     make_user(email=DESK["email"], role=Role.ADMINISTRATOR)
     answer = visitor.post(SIGN_IN, {**DESK, "resend": sealed, "next": "/help"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/help")
+
+
+def test_what_was_signed_for_another_purpose_is_ignored(app: Flask, signed_in: SignedIn) -> None:
+    """One key signs the cookie, the tokens of forms and kept forms; none of them passes for another."""
+    visitor = signed_in()
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = visitor.client.get_cookie(name)
+    assert cookie is not None
+    end_sessions(app)
+    sealed = field_value(visitor.post("/users/new", {"email": "zoe@example.org"}).text, "resend")
+    assert sealed
+    for other in (cookie.value, visitor.csrf_token()):
+        assert (
+            visitor.post(SIGN_IN, {**DESK, "resend": other, "next": "/help"}).headers["Location"] == "/help"
+        )
+    for other in (sealed, visitor.csrf_token()):
+        impostor = Visitor(app)
+        impostor.client.set_cookie(name, other)
+        assert impostor.get("/users/").status_code == 303
+    assert visitor.post_raw("/users/new", {"csrf_token": sealed}).status_code == 400
+
+
+def test_a_kept_form_ends_after_a_day(
+    app: Flask, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    form = read_form(visitor.post("/users/new", {"email": "zoe@example.org"}).text, holding="password")
+    assert form.fields["resend"]
+    monkeypatch.setattr(resend, "LIFETIME_SECONDS", -1)
+    answer = visitor.post_raw(SIGN_IN, {**form.fields, **DESK})
+    assert (answer.status_code, "zoe" in answer.text) == (303, False)
 
 
 @pytest.mark.parametrize(("path", "name"), [("/users/new", "full_name"), ("/batches/paste", "text")])

@@ -60,6 +60,21 @@ def test_the_right_password_opens_and_another_does_not(hashed_password: str) -> 
     assert not verify_password(hashed_password, "")
 
 
+LONG = "Orchard lantern velvet " * 11 + "x1"
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [LONG.lower(), LONG.swapcase(), LONG[:-1], LONG[:72], f"{LONG}1", f" {LONG}", LONG.replace(" ", "")],
+)
+def test_a_password_is_compared_whole_and_in_its_case(hasher: WatchedHasher, tried: str) -> None:
+    """No part that is left out, however long it is; bcrypt would look at 72 bytes."""
+    assert len(LONG) == 255
+    hashed = hash_password(LONG)
+    assert verify_password(hashed, LONG)
+    assert not verify_password(hashed, tried)
+
+
 def test_a_password_is_compared_in_its_compatible_form() -> None:
     hashed = hash_password("Rene\u0301 lantern velvet")
     assert verify_password(hashed, "René lantern velvet")
@@ -117,4 +132,4 @@ def test_who_waits_too_long_is_told_that_it_is_busy(monkeypatch: pytest.MonkeyPa
 def test_generated_passwords_are_long_and_never_the_same() -> None:
     made = {generate_password() for _ in range(100)}
     assert len(made) == 100
-    assert all(len(password) >= 20 for password in made)
+    assert all(len(password) >= 22 for password in made), "128 random bits"

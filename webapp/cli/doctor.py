@@ -94,6 +94,19 @@ def check_secrecy(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def check_transport(settings: Settings) -> Iterator[Finding]:
+    """Here nothing is overheard; elsewhere TLS is of use only with a certificate that is looked at."""
+    url = make_url(settings.database_url)
+    host = str(url.query.get("host") or url.host or "")
+    is_here = settings.is_sqlite or not host or host.startswith("/") or host in {*LOCAL_HOSTS, "::1"}
+    if not is_here and url.query.get("sslmode") != "verify-full":
+        yield Finding(
+            False,
+            "The way to the database can be listened to, or another machine may answer in its place.",
+            "Add ?sslmode=verify-full&sslrootcert=/path/of/the/authority.pem to DATABASE_URL.",
+        )
+
+
 def check_database(settings: Settings) -> Iterator[Finding]:
     try:
         problem = find_problem()
@@ -172,6 +185,7 @@ def check_files(settings: Settings) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_mode,
     check_secrecy,
+    check_transport,
     check_database,
     check_files,
 )

@@ -29,7 +29,7 @@ from webapp.history.rules import (
     segment_of,
 )
 
-SALT_BYTES = 12
+SALT_BYTES = 16  # not to be guessed (ASVS 5.0 11.5.1)
 LONGEST_ADDRESS = 45
 
 

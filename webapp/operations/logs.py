@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import re
+import time
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import g, has_app_context
 
@@ -15,13 +18,22 @@ from webapp.config import Settings
 _ORDINARY = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "taskName"}
 
 
+# Where Postgres tells the row that broke a rule: names, addresses, the hash of a password.
+_DETAIL = re.compile(r"^DETAIL:.*?(?=^(?:HINT|CONTEXT):|^\[SQL:|^$|\Z)", re.MULTILINE | re.DOTALL)
+
+
 class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = g.get("request_id", "-") if has_app_context() else "-"
         return True
 
 
-class JsonFormatter(logging.Formatter):
+class Formatter(logging.Formatter):
+    def formatException(self, exc_info: Any) -> str:
+        return _DETAIL.sub("DETAIL:  (not logged)", super().formatException(exc_info))
+
+
+class JsonFormatter(Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -36,8 +48,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class TextFormatter(logging.Formatter):
-    """One line a record: a line break that somebody sent cannot forge a second one."""
+class TextFormatter(Formatter):
+    """One line a record, in UTC: a line break that was sent cannot forge a second one."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

@@ -101,6 +101,6 @@ def _read(path: Path, _stamp: float) -> Asset:
     content = path.read_bytes()
     compressed = gzip.compress(content, 9, mtime=0) if path.suffix in TEXT else None
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if media_type.startswith("text/"):
+    if media_type.startswith("text/") or media_type.endswith("+xml"):
         media_type += "; charset=utf-8"
     return Asset(content, compressed, media_type, sha256(content).hexdigest()[:12])
