@@ -20,7 +20,7 @@ class Identity:
     """A snapshot for one request: no database behind it, so that any page, the error page too, can show it.
 
     They came by a session or by a token: the other id is None. ``scopes`` are those of the token;
-    ``epoch`` and ``credential`` are those of Actor.
+    ``epoch`` and ``credential`` are those of Actor, and have no default, so that no door forgets them.
     """
 
     id: int
@@ -29,11 +29,11 @@ class Identity:
     role: Role
     language: str | None
     time_zone: str | None
+    epoch: int
+    credential: Callable[[], bool] = field(compare=False, repr=False)
     session_id: int | None = None
     token_id: int | None = None
     scopes: frozenset[Permission] | None = None
-    epoch: int | None = None
-    credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
     @property
     def display_name(self) -> str:

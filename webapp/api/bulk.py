@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, SkipValidation
 
+from webapp.access.actor import Actor
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission, Role
 from webapp.api.bodies import Body, Changes, fill
@@ -23,6 +24,7 @@ from webapp.extensions import sqla
 from webapp.listing.keyset import LARGEST_ID
 from webapp.users import amending, queries, services
 from webapp.users.models import User
+from webapp.users.standing import lock_standing
 
 calls = Calls("Many users at once")
 
@@ -91,7 +93,9 @@ def create_users(body: NewUsers, progress: Progress) -> Answer:
     def create(row: object) -> User:
         return services.create_user(**fill(NewRow, row).model_dump(), actor=actor)
 
-    return _answer(body.rows, create, 201, progress, order=_email_of)
+    return _answer(
+        body.rows, create, 201, progress, order=_email_of, before=lambda _rows: lock_standing(actor)
+    )
 
 
 @calls.patch(
@@ -103,7 +107,7 @@ def change_users(body: ChangedUsers, progress: Progress) -> Answer:
     Each row is changed or refused by itself: what it leaves out stays as it is. A row whose version is not
     the present one has the outcome 412. The rows are stored in steps; with an Idempotency-Key the same can
     be sent again, whatever became of the connection. Another role needs the scope users.set_role too, another
-    is_active the scope users.set_status.
+    is_active the scope users.set_status. A member who gets another role loses the password.
     """
     actor = current_actor()
 
@@ -113,7 +117,7 @@ def change_users(body: ChangedUsers, progress: Progress) -> Answer:
         amending.amend_user(user, **values, actor=actor)
         return user
 
-    return _answer(body.rows, change, 200, progress, order=_id_of, before=_lock_first(body.rows))
+    return _answer(body.rows, change, 200, progress, order=_id_of, before=_lock_first(actor))
 
 
 def _answer(
@@ -123,7 +127,7 @@ def _answer(
     progress: Progress,
     *,
     order: Callable[[object], Any],
-    before: Callable[[], object] = lambda: None,
+    before: Callable[[Sequence[object]], object],
 ) -> Answer:
     """``order`` is the same for everybody, so that of two who want the same rows one goes first."""
     places = sorted(range(len(rows)), key=lambda place: order(rows[place]))
@@ -144,10 +148,10 @@ def _run_step(
     do: Do,
     status: int,
     progress: Progress,
-    before: Callable[[], object],
+    before: Callable[[Sequence[object]], object],
 ) -> None:
     """As many of the rows as are done in time, at least one."""
-    before()
+    before([row for _place, row in rows])
     deadline, outcomes = monotonic() + STEP_SECONDS, []
     for place, row in rows:
         outcomes.append({"row": place, **_run_row(row, do, status)})
@@ -175,7 +179,14 @@ def _id_of(row: object) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _lock_first(rows: Sequence[object]) -> Callable[[], object]:
-    """Where a row may touch the administrators, they come before all other rows, as everywhere."""
-    is_about_them = any(isinstance(row, dict) and {"role", "is_active"} & row.keys() for row in rows)
-    return queries.lock_administrators if is_about_them else lambda: None
+def _lock_first(actor: Actor) -> Callable[[Sequence[object]], None]:
+    """Where a row may touch the administrators, they come before all other rows, as everywhere; then the
+    users of the rows by their ids, the actor among them.
+    """
+
+    def lock(rows: Sequence[object]) -> None:
+        if any(isinstance(row, dict) and {"role", "is_active"} & row.keys() for row in rows):
+            queries.lock_administrators()
+        lock_standing(actor, others={number for row in rows if 0 < (number := _id_of(row)) <= LARGEST_ID})
+
+    return lock
