@@ -1,4 +1,6 @@
-"""``make chaos``: edits and transfers on each database, with a report; ends with 1 when anything is wrong."""
+"""``make chaos``: edits, transfers and races on each database, with a report; ends with 1 when anything is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 from flask import Flask
 
 from bench.prepare import SERVER, STORES, PostgresStore, Store
-from chaos import crowd, transfers
+from chaos import crowd, races, transfers
 from chaos.editors import Outcome
 from chaos.ledger import find_violations
 from chaos.proof import Told, compare, count_merged, count_outcomes
@@ -30,10 +33,14 @@ def main() -> int:
     databases = os.environ.get("DBS", "sqlite,postgres").split(",")
     if not STORES.keys() >= set(databases):
         raise SystemExit(f"DBS is {','.join(databases)!r}: set it to some of {','.join(STORES)}.")
-    edits, orders = read_number("EDITS", "10000"), read_number("TRANSFERS", "100000")
+    numbers = {
+        edit: read_number("EDITS", "10000"),
+        transfer: read_number("TRANSFERS", "100000"),
+        hold_races: read_number("RACES", "50"),
+    }
     violations = 0
     for database in databases:
-        for number, what in ((edits, edit), (orders, transfer)):
+        for what, number in numbers.items():
             if number:
                 with open_app(database) as (title, app):
                     lines, wrong = what(app, number)
@@ -59,6 +66,13 @@ def edit(app: Flask, edits: int) -> tuple[list[str], list[str]]:
 def transfer(app: Flask, orders: int) -> tuple[list[str], list[str]]:
     done = transfers.run(app, orders)
     return describe_transfers(done), find_violations(app, done)
+
+
+def hold_races(app: Flask, times: int) -> tuple[list[str], list[str]]:
+    started = monotonic()
+    wrong = races.run(app, times)
+    minutes = (monotonic() - started) / 60
+    return [f"{len(races.RACES)} races, {times:,} times each, in {minutes:.0f} min"], wrong
 
 
 @contextmanager

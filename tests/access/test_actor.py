@@ -63,13 +63,22 @@ def test_who_is_signed_in_acts_under_his_name_or_else_his_email(
         language=None,
         time_zone=None,
         session_id=1,
+        epoch=4,
+        credential=lambda: True,
     )
     with app.test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.9"}):
         g.request_id = "a-request"
         actor = identity.actor
     assert actor == Actor(
-        user_id=3, name=name, role=Role.SUPPORT, door=Door.PAGE, address="192.0.2.9", request_id="a-request"
+        user_id=3,
+        name=name,
+        role=Role.SUPPORT,
+        door=Door.PAGE,
+        address="192.0.2.9",
+        request_id="a-request",
+        epoch=4,
     )
+    assert actor.credential is identity.credential
 
 
 def test_who_is_not_signed_in_may_what_everybody_may_and_has_an_address_all_the_same(app: Flask) -> None:

@@ -54,6 +54,8 @@ class Tiny:
             time_zone=None,
             session_id=1,
             scopes=self.scopes,
+            epoch=0,
+            credential=lambda: True,
         )
 
     def client(self) -> FlaskClient:

@@ -21,11 +21,19 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, PasswordLink, SignInSession
-from webapp.auth.queries import Credentials, find_session, get_link_owner, get_own_session, list_sessions
+from webapp.auth.queries import (
+    Credentials,
+    find_credentials,
+    find_session,
+    get_link_owner,
+    get_own_session,
+    has_open_link,
+    list_sessions,
+)
 from webapp.auth.rules import LINK_LIFETIME, MAX_SESSIONS, MOST_PER_PAIR, hash_token
 from webapp.config import Settings
 from webapp.db import get_session
-from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Throttled
+from webapp.errors import Conflict, Forbidden, Invalid, NotFound, SignInEnded, Throttled
 from webapp.extensions import utc_now
 from webapp.history.rules import Kind
 from webapp.users import services as users
@@ -161,6 +169,23 @@ def test_a_session_under_an_epoch_that_ended_meanwhile_is_born_dead(
         assert not is_alive(app, token)
 
 
+def test_a_sign_in_whose_password_was_changed_meanwhile_opens_nothing(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        found = find_credentials(ANN)
+        assert found is not None
+        users.store_password(get_user(user.id), hashed="$argon2id$new", actor=actor)
+        with pytest.raises(Invalid):
+            services._start_session(
+                found, email=ANN, address="", user_agent="", rehashed_password="$late", actor=STRANGER
+            )
+        assert get_session().scalars(select(SignInSession)).all() == []
+        same = get_user(user.id)
+        assert (same.hashed_password, same.last_sign_in_at) == ("$argon2id$new", None)
+
+
 def test_a_session_for_somebody_deleted_meanwhile_is_no_defect(app: Flask, make_user: MakeUser) -> None:
     """Between the comparison and the session lies the slow part; the account may be gone after it."""
     user = make_user(email=ANN, role=Role.AUDITOR)
@@ -245,7 +270,11 @@ def test_a_changed_password_ends_every_other_session(app: Flask, make_user: Make
 
 @pytest.mark.parametrize(
     ("current", "new", "field"),
-    [("wrong", NEW_PASSWORD, "current_password"), (PASSWORD, "short", "new_password")],
+    [
+        ("wrong", NEW_PASSWORD, "current_password"),
+        (PASSWORD, "short", "new_password"),
+        (PASSWORD, PASSWORD, "new_password"),
+    ],
 )
 def test_a_refused_change_leaves_the_password(
     app: Flask, make_user: MakeUser, current: str, new: str, field: str
@@ -260,6 +289,26 @@ def test_a_refused_change_leaves_the_password(
     same = read_user(app, user.id)
     assert same is not None
     assert same.hashed_password == user.hashed_password
+
+
+def test_a_change_of_the_password_that_was_overtaken_is_refused(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    """The current password was right when it was compared, but another one was set before the change."""
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        users.store_password(get_user(user.id), hashed="$argon2id$new", actor=actor)
+        for epoch, refusal in ((0, SignInEnded), (1, Invalid)):
+            with pytest.raises(refusal):
+                services._replace_password(
+                    get_user(user.id),
+                    verified=user.hashed_password,
+                    hashed="$argon2id$late",
+                    address="",
+                    user_agent="",
+                    actor=replace(own_actor(user), epoch=epoch),
+                )
+        assert get_user(user.id).hashed_password == "$argon2id$new"
 
 
 def test_the_present_password_cannot_be_guessed_there_either(context: Flask, make_user: MakeUser) -> None:
@@ -346,6 +395,80 @@ def test_a_link_dies_with(app: Flask, make_user: MakeUser, actor: Actor, end: st
             get_link_owner(token)
         with pytest.raises(NotFound):
             services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER)
+
+
+OWN_CHANGES: dict[str, Callable[[User], object]] = {
+    "a new password": change_password,
+    "sign out everywhere": lambda user: users.sign_out_everywhere(get_user(user.id), actor=own_actor(user)),
+    "a new e-mail": lambda user: users.update_user(
+        get_user(user.id), version=user.version, email="thief@example.org", actor=own_actor(user)
+    ),
+}
+
+
+@pytest.mark.parametrize("change", OWN_CHANGES)
+def test_a_link_outlives_what_its_persons_own_session_changes(
+    app: Flask, make_user: MakeUser, actor: Actor, change: str
+) -> None:
+    """Else a stolen session could end each link that is to put it out."""
+    make_user(role=Role.ADMINISTRATOR)
+    user = make_user(email=ANN, role=Role.ADMINISTRATOR)
+    with app.app_context():
+        token = make_link(user, actor)
+        OWN_CHANGES[change](user)
+        thief = services.open_session(
+            user_id=user.id, epoch=get_user(user.id).session_epoch, address="", user_agent=""
+        )
+        services.use_password_link(token, password="walnut ribbon glacier", address="", actor=STRANGER)
+        assert not is_alive(app, thief)
+        with pytest.raises(NotFound):
+            get_link_owner(token)
+
+
+def test_a_link_that_was_dead_is_not_carried_over(app: Flask, make_user: MakeUser, actor: Actor) -> None:
+    user = make_user(email=ANN, role=Role.AUDITOR)
+    with app.app_context():
+        token = make_link(user, actor)
+        users.sign_out_everywhere(get_user(user.id), actor=actor)
+        change_password(user)
+        assert not has_open_link(get_user(user.id))
+        with pytest.raises(NotFound):
+            get_link_owner(token)
+
+
+MAKER_ENDS: dict[str, Callable[[User, Actor], object]] = {
+    "deactivation": lambda user, actor: users.deactivate_user(user, actor=actor),
+    "sign out everywhere": lambda user, actor: users.sign_out_everywhere(user, actor=actor),
+    "a new password": lambda user, actor: users.store_password(user, hashed="$argon2id$", actor=actor),
+    "another role": lambda user, actor: users.update_user(
+        user, version=user.version, role=Role.MEMBER, actor=actor
+    ),
+    "the trash": lambda user, actor: trash.delete_user(user, version=user.version, actor=actor),
+}
+
+
+@pytest.mark.parametrize("end", MAKER_ENDS)
+def test_a_link_dies_with_the_sign_ins_of_its_maker(
+    app: Flask, make_user: MakeUser, actor: Actor, end: str
+) -> None:
+    maker, user = make_user(role=Role.SUPPORT), make_user(email=ANN)
+    with app.app_context():
+        token = make_link(user, replace(own_actor(maker), epoch=0))
+        assert has_open_link(get_user(user.id))
+        MAKER_ENDS[end](get_user(maker.id), actor)
+        assert not has_open_link(get_user(user.id))
+        with pytest.raises(NotFound):
+            services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER)
+
+
+def test_a_maker_who_is_let_in_again_gives_no_link_back(
+    context: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    maker, user = make_user(role=Role.SUPPORT), make_user(email=ANN)
+    make_link(user, replace(own_actor(maker), epoch=0))
+    users.deactivate_user(get_user(maker.id), actor=actor)
+    users.activate_user(get_user(maker.id), actor=actor)
+    assert not has_open_link(get_user(user.id))
 
 
 def test_a_link_survives_another_spelling_of_the_address_and_an_edit_of_the_name(

@@ -130,7 +130,7 @@ def test_who_cannot_sign_in_is_explained_and_helped(desk: Desk, page: Page) -> N
     person = desk.make_user(full_name="Ines Inactive", is_active=False, hashed_password=None)
     page.goto(f"/users/{person.id}")
     panel = page.locator("section", has=page.get_by_role("heading", name="Why can’t this person sign in?"))
-    for reason in ("The account is inactive.", "No password was ever set", "A member does not sign in here."):
+    for reason in ("The account is inactive.", "No password is set", "A member does not sign in here."):
         expect(panel).to_contain_text(reason)
     panel.get_by_role("button", name="Activate").click()
     expect(panel).not_to_contain_text("The account is inactive.")

@@ -277,10 +277,11 @@ USERS = (
         lambda user: users.store_password(user, hashed=hashed(), actor=DESK),
     ),
     Change(users.sign_out_everywhere, put, lambda user: users.sign_out_everywhere(user, actor=DESK)),
+    Change(users.note_sign_in, lambda: put().id, users.note_sign_in, entries=0),
     Change(
-        users.note_sign_in,
+        users.renew_hash,
         lambda: put().id,
-        lambda user_id: users.note_sign_in(user_id, rehashed_password="$argon2id$new"),
+        lambda user_id: users.renew_hash(user_id, old=hashed(), new="$argon2id$new"),
         entries=0,
     ),
     Change(users.load_users, nobody, lambda _: users.load_users([made_up(1), made_up(2)], actor=DESK)),

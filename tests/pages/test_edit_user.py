@@ -54,6 +54,22 @@ def test_the_pages_own_form_saves(app: Flask, signed_in: SignedIn, make_user: Ma
     assert (new.full_name, new.email, new.role, new.version) == ("Ann Other", old.email, Role.SUPPORT, 2)
 
 
+def test_a_member_who_becomes_staff_needs_a_new_link_and_the_page_says_so(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, member = signed_in(), make_user()
+    form = open_form(visitor, member.id)
+    assert "A member who gets one of these roles loses their password" in visitor.get(path_of(member.id)).text
+    answer = visitor.post_raw(
+        path_of(member.id), {**form.fields, "role": "administrator"}, follow_redirects=True
+    )
+    assert "They have no password now and need a new password link." in answer.text
+    assert "No password is set, and there is no valid link to set one." in answer.text
+    form = open_form(visitor, member.id)
+    again = visitor.post_raw(path_of(member.id), {**form.fields, "role": "support"}, follow_redirects=True)
+    assert "need a new password link" not in again.text, "it was said before"
+
+
 def test_saving_what_is_there_changes_nothing_and_says_so(
     app: Flask, signed_in: SignedIn, make_user: MakeUser
 ) -> None:

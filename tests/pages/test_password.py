@@ -16,7 +16,10 @@ from tests.pages.asking import (
 )
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor, field_error, field_value
+from webapp.access.actor import Actor
 from webapp.auth.rules import MOST_PER_PAIR
+from webapp.auth.services import create_password_link
+from webapp.users.queries import get_user
 
 PATH = "/auth/password"
 NEW = "harbour candle meadow"
@@ -41,6 +44,25 @@ def test_the_pages_own_form_changes_it(app: Flask, signed_in: SignedIn, role: st
 def test_without_anybody_signed_in_it_asks_to_sign_in(app: Flask) -> None:
     assert_get_asks_to_sign_in(app, PATH)
     assert_post_asks_to_sign_in(app, PATH, RIGHT)
+
+
+def test_the_same_password_is_refused_on_its_field(signed_in: SignedIn) -> None:
+    same = {"current_password": PASSWORD, "new_password": PASSWORD, "confirm_password": PASSWORD}
+    answer = signed_in().post(PATH, same)
+    assert answer.status_code == 422
+    assert "This is your current password. Choose another one." in answer.text
+
+
+def test_an_open_link_is_told_of_and_outlives_the_change(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    assert visitor.user is not None
+    told = "A password link was made for you"
+    assert told not in visitor.get(PATH).text
+    with app.app_context():
+        create_password_link(get_user(visitor.user.id), actor=Actor.command_line())
+    assert told in visitor.get(PATH).text
+    visitor.post(PATH, RIGHT)
+    assert told in visitor.get(PATH).text
 
 
 def test_opening_the_form_writes_nothing(signed_in: SignedIn) -> None:

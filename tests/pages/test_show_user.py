@@ -55,7 +55,7 @@ def test_it_shows_where_the_person_is_signed_in(app: Flask, signed_in: SignedIn,
     ("columns", "text"),
     [
         ({"is_active": False}, "The account is inactive."),
-        ({"hashed_password": None}, "No password was ever set, and there is no open link"),
+        ({"hashed_password": None}, "No password is set, and there is no valid link"),
         ({"role": Role.MEMBER}, "A member does not sign in here."),
     ],
 )
@@ -69,7 +69,7 @@ def test_it_says_why_the_person_cannot_sign_in(
 def test_every_reason_that_applies_is_said(signed_in: SignedIn, make_user: MakeUser) -> None:
     user = make_user(is_active=False, hashed_password=None, role=Role.MEMBER)
     page = text_of(signed_in().get(f"/users/{user.id}"))
-    for text in ("The account is inactive.", "No password was ever set", "A member does not sign in here."):
+    for text in ("The account is inactive.", "No password is set", "A member does not sign in here."):
         assert text in page
 
 
@@ -125,7 +125,7 @@ def test_nobody_is_offered_to_shut_himself_out(signed_in: SignedIn) -> None:
     visitor = signed_in()
     assert visitor.user is not None
     page = visitor.get(f"/users/{visitor.user.id}").text
-    assert acts_in(page, visitor.user.id) == {"edit", "password-link", "sign-out"}
+    assert acts_in(page, visitor.user.id) == {"edit", "sign-out"}
 
 
 def test_an_inactive_person_can_be_activated_but_gets_no_link(

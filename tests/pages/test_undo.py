@@ -82,6 +82,15 @@ def test_the_undo_s_toast_takes_that_back(app: Flask, signed_in: SignedIn, make_
     assert "Undone: Ann Other is as before." in press_undo(desk, page, newest_entry(app))
 
 
+def test_an_undo_of_a_promotion_says_that_the_password_does_not_come_back(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    desk, user = signed_in(), make_user()
+    entry_id = change(app, user, role="support")
+    said = press_undo(desk, desk.get(f"/users/{user.id}").text, entry_id)
+    assert "is as before. They have no password now and need a new password link." in said
+
+
 def test_the_history_s_own_button_takes_it_back(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
     desk, user = signed_in("support"), make_user(full_name="Ann Lee")
     entry = change(app, user, full_name="Ann Other")

@@ -168,6 +168,21 @@ def test_roles_may_differ(app: Flask, make_user: MakeUser) -> None:
         assert find_miscounts(get_session(), LISTING) == []
 
 
+def test_members_who_become_staff_lose_their_password_and_staff_keep_theirs(
+    app: Flask, make_user: MakeUser
+) -> None:
+    """Back among the members they have none either, and a role between staff takes nothing away."""
+    member, auditor, invited = make_user(), make_user(role=Role.AUDITOR), make_user(hashed_password=None)
+    ids = [member.id, auditor.id, invited.id]
+    for role in (Role.SUPPORT, Role.MEMBER, Role.ADMINISTRATOR):
+        change(app, RoleChange(role), [member.id, invited.id])
+        people = [read_present(app, user_id) for user_id in ids]
+        assert [person.role for person in people] == [role, Role.AUDITOR, role]
+        assert [person.hashed_password for person in people] == [None, auditor.hashed_password, None]
+    change(app, RoleChange(Role.SUPPORT), [auditor.id])
+    assert read_present(app, auditor.id).hashed_password == auditor.hashed_password
+
+
 def test_an_entry_says_which_one_it_undoes(app: Flask, make_user: MakeUser) -> None:
     users = [make_user() for _ in range(2)]
     done = change(app, Deactivation(), [user.id for user in users])

@@ -392,6 +392,32 @@ def test_deleting_takes_sessions_and_links_along(app: Flask, make_user: MakeUser
     assert read_user(app, user.id) is None
 
 
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.SUPPORT, Role.ADMINISTRATOR])
+def test_a_member_who_becomes_staff_loses_the_password_and_staff_keep_theirs(
+    app: Flask, make_user: MakeUser, actor: Actor, role: Role
+) -> None:
+    """Support could set it, or a program: nobody may come in by it as who this person is now."""
+    make_user(role=Role.ADMINISTRATOR)
+    for before, is_lost in ((Role.MEMBER, True), (other_role(role), False)):
+        user = make_user(role=before)
+        with app.app_context():
+            services.update_user(get_user(user.id), version=1, role=role, actor=actor)
+        promoted = read_user(app, user.id)
+        assert promoted is not None
+        assert promoted.hashed_password == (None if is_lost else user.hashed_password)
+        assert (promoted.role, promoted.is_invited, promoted.session_epoch) == (role, is_lost, 1)
+
+
+def test_who_was_promoted_is_nobody_who_could_let_others_in(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    last, member = make_user(role=Role.ADMINISTRATOR), make_user()
+    with app.app_context():
+        services.update_user(get_user(member.id), version=1, role=Role.ADMINISTRATOR, actor=actor)
+        with pytest.raises(Conflict, match="last administrator"):
+            services.update_user(get_user(last.id), version=1, role=Role.SUPPORT, actor=actor)
+
+
 def test_a_profile_is_changed_by_its_owner_alone(app: Flask, make_user: MakeUser, actor: Actor) -> None:
     user_id = make_user(role=Role.AUDITOR).id
     values = {"full_name": "Ann", "language": "fr", "time_zone": "Europe/Paris", "version": 1}
@@ -409,11 +435,22 @@ def test_a_sign_in_is_noted_without_disturbing_an_open_form(app: Flask, make_use
     user_id = make_user().id
     with app.app_context():
         services.note_sign_in(user_id)
-        services.note_sign_in(user_id, rehashed_password="$argon2id$new")
     user = read_user(app, user_id)
     assert user is not None
     assert user.last_sign_in_at is not None
-    assert (user.hashed_password, user.version) == ("$argon2id$new", 1)
+    assert user.version == 1
+
+
+def test_a_hash_is_renewed_where_it_is_still_the_one_that_was_read(app: Flask, make_user: MakeUser) -> None:
+    user = make_user()
+    with app.app_context():
+        services.renew_hash(user.id, old="another", new="$argon2id$late")
+    assert read_user(app, user.id).hashed_password == user.hashed_password  # type: ignore[union-attr]
+    with app.app_context():
+        services.renew_hash(user.id, old=user.hashed_password or "", new="$argon2id$new")
+    renewed = read_user(app, user.id)
+    assert renewed is not None
+    assert (renewed.hashed_password, renewed.version) == ("$argon2id$new", 1)
 
 
 @pytest.mark.parametrize("name", ["set role", "deactivate", "delete"])

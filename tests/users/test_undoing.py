@@ -407,13 +407,27 @@ def test_who_changes_nothing_undoes_nothing(app: Flask, make_user: MakeUser, nam
 
 
 def test_an_undo_does_not_make_the_last_administrator_less(app: Flask, make_user: MakeUser) -> None:
-    user = make_user()
+    user = make_user(role=Role.AUDITOR)  # who keeps the password, and so is able to let others in
     with app.app_context():
         edit(user.id, role="administrator")
     before = read_tables(app)
     with app.app_context(), pytest.raises(Conflict, match="last administrator"):
         undo_change(newest_entry(app), actor=DESK)
     assert read_tables(app) == before
+
+
+def test_an_undo_gives_no_password_back_and_takes_one_where_it_promotes(
+    app: Flask, make_user: MakeUser
+) -> None:
+    make_user(role=Role.ADMINISTRATOR)
+    promoted, demoted = make_user(), make_user(role=Role.SUPPORT)
+    for user, role in ((promoted, "support"), (demoted, "member")):
+        with app.app_context():
+            edit(user.id, role=role)
+            undo_change(newest_entry(app), actor=DESK)
+        undone = read_user(app, user.id)
+        assert undone is not None
+        assert (undone.role, undone.hashed_password, undone.session_epoch) == (user.role, None, 2)
 
 
 def test_an_undo_of_oneself_s_activation_shuts_nobody_out(app: Flask, make_user: MakeUser) -> None:

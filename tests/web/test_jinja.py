@@ -22,6 +22,8 @@ def render_places(
         language=None,
         time_zone=None,
         scopes=scopes,
+        epoch=0,
+        credential=lambda: True,
     )
     with app.test_request_context(**request):
         g.identity = identity

@@ -21,8 +21,9 @@ class Identity:
     """A snapshot for one request: no database behind it, so that any page, the error page too, can show it.
 
     They came by a session or by a token: the other id is None. ``scopes`` are those of the token;
-    ``epoch``, ``credential`` and ``is_confirmed`` are those of Actor. ``notices_since``: what happened to
-    their account since then is still to be shown.
+    ``epoch`` and ``credential`` are those of Actor, and have no default, so that no door forgets them;
+    ``is_confirmed`` is Actor's too. ``notices_since``: what happened to their account since then is still to
+    be shown.
     """
 
     id: int
@@ -31,11 +32,11 @@ class Identity:
     role: Role
     language: str | None
     time_zone: str | None
+    epoch: int
+    credential: Callable[[], bool] = field(compare=False, repr=False)
     session_id: int | None = None
     token_id: int | None = None
     scopes: frozenset[Permission] | None = None
-    epoch: int | None = None
-    credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
     is_confirmed: bool = True
     notices_since: datetime | None = None
 

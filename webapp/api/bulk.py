@@ -109,7 +109,7 @@ def change_users(body: ChangedUsers, progress: Progress) -> Answer:
     Each row is changed or refused by itself: what it leaves out stays as it is. A row whose version is not
     the present one has the outcome 412. The rows are stored in steps; with an Idempotency-Key the same can
     be sent again, whatever became of the connection. Another role needs the scope users.set_role too, another
-    is_active the scope users.set_status.
+    is_active the scope users.set_status. A member who gets another role loses the password.
     """
 
     def change(row: object, actor: Actor) -> User:

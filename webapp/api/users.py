@@ -103,7 +103,7 @@ class UserShown(Shown):
     full_name: str
     is_active: bool
     is_superuser: bool = Field(description="Whether the role is administrator.")
-    is_invited: bool = Field(description="Whether nobody has set a password for this user yet.")
+    is_invited: bool = Field(description="Whether there is no password (any more): a one-time link sets one.")
     role: Role
     created_at: datetime
     last_sign_in_at: datetime | None
@@ -226,7 +226,8 @@ def show_user(user_id: int) -> Answer:
 def replace_user(user_id: int, match: Match, body: WholeUser) -> Answer:
     """Replace a user: all that can be changed is sent.
 
-    Another role needs the scope users.set_role too, another is_active the scope users.set_status.
+    Another role needs the scope users.set_role too, another is_active the scope users.set_status. A member
+    who gets another role loses the password: a new one-time link sets one.
     """
     return _amend(user_id, match, body)
 
@@ -243,7 +244,8 @@ def replace_user(user_id: int, match: Match, body: WholeUser) -> Answer:
 def change_user(user_id: int, match: Match, body: UserChanges) -> Answer:
     """Change a user: what is left out stays as it is.
 
-    Another role needs the scope users.set_role too, another is_active the scope users.set_status.
+    Another role needs the scope users.set_role too, another is_active the scope users.set_status. A member
+    who gets another role loses the password: a new one-time link sets one.
     """
     return _amend(user_id, match, body)
 

@@ -39,9 +39,9 @@ class SignInSession(Base):
 class PasswordLink(Base):
     """A one-time link with which a person sets a password.
 
-    It dies when used, when expired, when a newer one is made, and when the e-mail or the sign-ins
-    it was made under change (``email_key``, ``epoch``), and with the sign-ins of the person who made it
-    (``creator_epoch``; None is the command line).
+    It dies when used, when expired, when a newer one is made, when the e-mail or the sign-ins it was made
+    under change (``email_key``, ``epoch``), unless the person's own session changed them, and with the
+    sign-ins of the person who made it (``creator_epoch``; None is the command line).
     """
 
     __tablename__ = "password_links"

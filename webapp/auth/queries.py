@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from webapp.access.permissions import Role
 from webapp.auth.models import PasswordLink, SignInSession
@@ -115,20 +116,29 @@ def find_credentials(email: str) -> Credentials | None:
     return Credentials(*row) if row else None
 
 
+# Every way to end a link is a condition here, too: what its person and who made it are at this moment.
+_Creator = aliased(User)
+_IS_OPEN = and_(
+    PasswordLink.user_id == User.id,
+    PasswordLink.expires_at > bindparam("now", type_=UtcDateTime),
+    PasswordLink.epoch == User.session_epoch,
+    PasswordLink.email_key == User.email_key,
+    or_(
+        PasswordLink.creator_epoch.is_(None),
+        exists().where(
+            _Creator.id == PasswordLink.creator_id,
+            _Creator.session_epoch == PasswordLink.creator_epoch,
+            _Creator.is_active.is_(True),
+        ),
+    ),
+)
+
+
 def get_link_owner(token: str) -> User:
     """Whom a link belongs to that still works. Raises NotFound for any other."""
-    statement = (
-        select(User)
-        .join(PasswordLink, PasswordLink.user_id == User.id)
-        .where(
-            PasswordLink.token_hash == hash_token(token),
-            PasswordLink.expires_at > utc_now(),
-            PasswordLink.epoch == User.session_epoch,
-            PasswordLink.email_key == User.email_key,
-            User.is_active.is_(True),
-        )
-    )
-    user = get_session().scalar(statement)
+    statement = select(User).join(PasswordLink, _IS_OPEN).where(User.is_active.is_(True))
+    own = statement.where(PasswordLink.token_hash == hash_token(token))
+    user = get_session().scalar(own, {"now": utc_now()})
     if user is None:
         raise NotFound(LINK_IS_DEAD)
     return user
@@ -140,14 +150,26 @@ def find_dead_link_owner(token: str) -> User | None:
     return get_session().scalar(owner.where(PasswordLink.token_hash == hash_token(token)))
 
 
+def list_link_people(token: str) -> Sequence[int]:
+    """Whose rows decide whether the link works: its person's, and of who made it."""
+    both = select(PasswordLink.user_id, PasswordLink.creator_id)
+    row = get_session().execute(both.where(PasswordLink.token_hash == hash_token(token))).one_or_none()
+    return [user_id for user_id in row or () if user_id is not None]
+
+
+def find_open_link(user_id: int) -> PasswordLink | None:
+    """The link that the person can set a password with now."""
+    own = select(PasswordLink).join(User, _IS_OPEN).where(User.id == user_id)
+    return get_session().scalar(own, {"now": utc_now()})
+
+
 def has_open_link(user: User) -> bool:
-    statement = select(PasswordLink.id).where(
-        PasswordLink.user_id == user.id,
-        PasswordLink.expires_at > utc_now(),
-        PasswordLink.epoch == user.session_epoch,
-        PasswordLink.email_key == user.email_key,
-    )
-    return get_session().scalar(statement) is not None
+    return find_open_link(user.id) is not None
+
+
+def is_epoch(user_id: int, epoch: int) -> bool:
+    """Return whether nothing ended the sign-ins of this user since ``epoch``."""
+    return get_session().scalar(select(User.session_epoch).where(User.id == user_id)) == epoch
 
 
 def get_own_session(session_id: int, user_id: int) -> SignInSession:

@@ -12,7 +12,14 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import throttle
 from webapp.auth.models import LONGEST_ADDRESS, LONGEST_AGENT, PasswordLink, SignInSession
-from webapp.auth.queries import LINK_IS_DEAD, Credentials, find_credentials, get_link_owner
+from webapp.auth.queries import (
+    LINK_IS_DEAD,
+    Credentials,
+    find_credentials,
+    get_link_owner,
+    is_epoch,
+    list_link_people,
+)
 from webapp.auth.rules import LINK_LIFETIME, LONGEST_SESSION, MAX_SESSIONS, hash_token, new_token, printable
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Conflict, Invalid, NotFound, Throttled
@@ -22,8 +29,16 @@ from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
 from webapp.users.rules import clean_password
-from webapp.users.services import about, lock_user, note_sign_in, store_password
-from webapp.users.standing import lock_standing
+from webapp.users.services import (
+    Bond,
+    about,
+    lock_user,
+    lock_with_actor,
+    note_sign_in,
+    renew_hash,
+    store_password,
+)
+from webapp.users.standing import lock_standing, lock_users
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
@@ -115,9 +130,14 @@ def _start_session(
     rehashed_password: str | None,
     actor: Actor,
 ) -> str:
-    """The epoch is the one the password was compared under: changed meanwhile, the session is born dead."""
+    """The epoch is the one the password was compared under: changed meanwhile, it lets nobody in."""
+    lock_users([found.user_id])
+    if not is_epoch(found.user_id, found.epoch):
+        raise Invalid(REFUSED)
     token = open_session(user_id=found.user_id, epoch=found.epoch, address=address, user_agent=user_agent)
-    note_sign_in(found.user_id, rehashed_password=rehashed_password)
+    note_sign_in(found.user_id)
+    if rehashed_password is not None:
+        renew_hash(found.user_id, old=found.hashed_password or "", new=rehashed_password)
     throttle.forget_attempts(email=email, address=address)
     own = replace(actor, user_id=found.user_id, name=found.name, role=found.role)
     record(Kind.SIGNED_IN, actor=own, subject=Subject(found.user_id, found.name))
@@ -167,8 +187,14 @@ def _end_surplus(user_id: int, *, epoch: int, address: str) -> None:
     record(Kind.DEVICE_SIGNED_OUT, actor=actor, subject=Subject(user_id, user.display_name), facts=facts)
 
 
+# A session that is signed out must not give access to anything that it has under way: each of these locks
+# the user's row, under which such a change asks whether its session is still there (users/standing.py).
+
+
 @atomic
 def sign_out(token: str, *, actor: Actor) -> None:
+    of_token = select(SignInSession.user_id).where(SignInSession.token_hash == hash_token(token))
+    lock_users(get_session().scalars(of_token))
     gone = delete(SignInSession).where(SignInSession.token_hash == hash_token(token))
     if get_session().execute(gone.returning(SignInSession.id)).one_or_none() is not None:
         record(Kind.SIGNED_OUT, actor=actor, subject=Subject(actor.user_id, actor.name))
@@ -179,6 +205,7 @@ def revoke_session(session: SignInSession, *, actor: Actor) -> None:
     """Sign out one of the actor's own devices."""
     if session.user_id != actor.user_id:
         raise NotFound(N_("This device is signed out already."))
+    lock_standing(actor)
     gone = delete(SignInSession).where(SignInSession.id == session.id)
     if get_session().execute(gone.returning(SignInSession.id)).one_or_none() is not None:
         record(Kind.DEVICE_SIGNED_OUT, actor=actor, subject=Subject(actor.user_id, actor.name))
@@ -187,6 +214,7 @@ def revoke_session(session: SignInSession, *, actor: Actor) -> None:
 @atomic
 def revoke_other_sessions(*, keep: int | None, actor: Actor) -> int:
     """Sign out all of the actor's devices but the one with session id ``keep``; tells how many."""
+    lock_standing(actor)
     own = delete(SignInSession).where(SignInSession.user_id == actor.user_id, SignInSession.id != keep)
     number = len(get_session().execute(own.returning(SignInSession.id)).all())
     if number:
@@ -214,17 +242,29 @@ def change_password(
 ) -> str:
     """Answer the token of a session that replaces all earlier ones.
 
-    Raises Invalid on the field, Throttled when the present password was guessed too often.
+    Raises Invalid on the field, Throttled when the present password was guessed too often, SignInEnded.
     """
+    email, verified = user.email, user.hashed_password
     require_current_password(user, password=current, address=address, actor=actor)
-    cleaned = clean_password(new, email=user.email, field="new_password")
+    cleaned = clean_password(new, email=email, field="new_password")
+    if passwords.is_same(current, cleaned):
+        raise Invalid(N_("This is your current password. Choose another one."), field="new_password")
     hashed = passwords.hash_password(cleaned)
-    return _replace_password(user, hashed=hashed, address=address, user_agent=user_agent, actor=actor)
+    return _replace_password(
+        user, verified=verified, hashed=hashed, address=address, user_agent=user_agent, actor=actor
+    )
 
 
 @atomic
-def _replace_password(user: User, *, hashed: str, address: str, user_agent: str, actor: Actor) -> str:
-    """At once: nobody shall be signed out by a change that he is told has failed."""
+def _replace_password(
+    user: User, *, verified: str | None, hashed: str, address: str, user_agent: str, actor: Actor
+) -> str:
+    """All in one transaction: a change that is said to have failed signs out no device. ``verified`` is the
+    hash that the current password was compared with.
+    """
+    actor = lock_with_actor(user, actor)
+    if user.hashed_password != verified:
+        raise Invalid(N_("Your password was changed meanwhile. Enter the new one."), field="current_password")
     store_password(user, hashed=hashed, actor=actor)
     token = open_session(user_id=user.id, epoch=user.session_epoch, address=address, user_agent=user_agent)
     throttle.forget_attempts(email=user.email, address=address)
@@ -259,10 +299,16 @@ def _confirm_session(
 
 @atomic
 def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
-    """Answer the token, to be shown once, and when it expires; an earlier link of the person dies."""
+    """Answer the token, to be shown once, and when it expires; an earlier link of the person dies.
+
+    A link is made by another: by one of their own, a stolen session would set a password without the current
+    one, and replace the link that is to put it out.
+    """
     session = get_session()
-    lock_user(user)
+    actor = lock_with_actor(user, actor)
     actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
+    if actor.user_id == user.id:
+        raise Conflict(N_("You cannot make a password link for yourself. Change your password instead."))
     if not user.is_active:
         raise Conflict(N_("This user is inactive. Activate the user first."))
     actor.require_confirmation(N_("Create a password link for %(name)s"), name=user.display_name)
@@ -274,12 +320,26 @@ def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
             token_hash=hash_token(token),
             email_key=user.email_key,
             epoch=user.session_epoch,
+            creator_id=actor.user_id,
+            creator_epoch=actor.epoch,
             expires_at=expires_at,
         )
     )
     session.flush()
     record(Kind.LINK_MADE, actor=actor, subject=about(user))
     return token, expires_at
+
+
+def carry_link(user: User, before: Bond) -> None:
+    """An open link outlives what its person's own session changes: else a stolen session could end it in a
+    loop, and the reset that is to put it out would never succeed.
+    """
+    carried = update(PasswordLink).where(
+        PasswordLink.user_id == user.id,
+        PasswordLink.epoch == before.epoch,
+        PasswordLink.email_key == before.email_key,
+    )
+    get_session().execute(carried.values(epoch=user.session_epoch, email_key=user.email_key))
 
 
 @atomic
@@ -301,8 +361,9 @@ def use_password_link(token: str, *, password: str, address: str, actor: Actor) 
 @atomic
 def _spend_link(token: str, *, hashed: str, address: str, actor: Actor) -> User:
     """Deleting the link decides who was first: of 32 at once, one finds it."""
-    lock_user(get_link_owner(token))  # the person first, as everywhere: no two can wait crosswise
+    lock_users(list_link_people(token))  # first, as everywhere: no two can wait crosswise
     user = get_link_owner(token)
+    lock_user(user)
     spent = delete(PasswordLink).where(PasswordLink.token_hash == hash_token(token))
     if get_session().execute(spent.returning(PasswordLink.id)).one_or_none() is None:
         raise NotFound(LINK_IS_DEAD)

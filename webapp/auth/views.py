@@ -31,6 +31,7 @@ from webapp.auth.notice_views import begin_notices
 from webapp.auth.obstacles import diagnose_sign_in
 from webapp.auth.queries import (
     find_dead_link_owner,
+    find_open_link,
     get_link_owner,
     get_own_session,
     has_open_link,
@@ -125,14 +126,19 @@ def change_password() -> Response:
             )
         except (Invalid, Throttled, Busy) as error:
             form.show(error)
-            return _refuse(make_response(render_template("auth/password.html", form=form)), error)
+            return _refuse(_show_password_form(form), error)
         else:
             remember_token(token)
             tell(gettext("Your password is changed. All your other devices are signed out."))
             return redirect(url_for("auth.list_devices"), 303)
     elif form.errors:
         status = 422
-    return make_response(render_template("auth/password.html", form=form), status)
+    return _show_password_form(form, status)
+
+
+def _show_password_form(form: ChangePasswordForm, status: int = 200) -> Response:
+    link = find_open_link(current_identity().id)
+    return make_response(render_template("auth/password.html", form=form, link=link), status)
 
 
 @blueprint.get("/auth/devices")
@@ -272,7 +278,7 @@ def render_obstacles_panel(user: User) -> str | None:
         trouble=trouble,
         reasons={code: gettext(text) for code, text in REASONS.items()},
         can_set_status=actor.may(Permission.USERS_SET_STATUS, on=user.role),
-        can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role),
+        can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role) and actor.user_id != user.id,
         can_set_role=actor.may(Permission.USERS_SET_ROLE, on=user.role),
     )
 

@@ -76,12 +76,17 @@ def explain_action(action: str | None) -> str:
     texts = {
         Action.DEACTIVATE: N_("They are signed out at once and cannot sign in. Nothing is deleted."),
         Action.ACTIVATE: N_("They can sign in again."),
-        Action.SET_ROLE: N_("They are signed out, and sign in again with the new role."),
+        Action.SET_ROLE: N_(
+            "They are signed out, and sign in again with the new role. Members who become staff lose their"
+            " password and need a new password link."
+        ),
         Action.SIGN_OUT: N_("On every device. They can sign in again. This cannot be undone."),
         Action.ADD_NOTE: N_("Each gets the same note, under your name."),
         Action.TRASH: N_("They can be restored as before. Their e-mail addresses become free."),
         Action.RESTORE: N_("They come back as before, signed out everywhere."),
-        Action.UNDO: N_("Each becomes as before, where nobody changed the same again since."),
+        Action.UNDO: N_(
+            "Each becomes as before, where nobody changed the same again since. Passwords do not come back."
+        ),
     }
     return gettext(texts[Action(action)]) if action else ""
 

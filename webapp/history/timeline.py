@@ -18,7 +18,7 @@ from webapp.web.times import format_cents, format_day, format_number
 REASONS = {
     "unknown": N_("there is no such account"),
     "inactive": N_("the account is inactive"),
-    "no_password": N_("no password was ever set"),
+    "no_password": N_("no password is set"),
     "password": N_("the password was wrong"),
     "role": N_("this role may not sign in here"),
     "throttled": N_("there were too many attempts"),

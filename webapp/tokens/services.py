@@ -1,11 +1,13 @@
-"""Making and revoking tokens. Raises Invalid, Conflict, Forbidden or NotFound: then nothing was written."""
+"""Making and revoking tokens. Raises Invalid, Conflict, Forbidden, NotFound or SignInEnded: then nothing was
+written.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import delete, inspect, or_, update
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, may_sign_in
@@ -17,10 +19,10 @@ from webapp.history.services import record
 from webapp.listing.search import searchable
 from webapp.tokens import rules
 from webapp.tokens.models import LONGEST_ADDRESS, SEGMENTS, Token
-from webapp.tokens.queries import TOKEN_IS_GONE, count_living
+from webapp.tokens.queries import TOKEN_IS_GONE, count_living, get_token
 from webapp.users.models import User
 from webapp.users.queries import get_user
-from webapp.users.services import about, lock_user
+from webapp.users.services import about, lock_with_actor
 
 
 @atomic
@@ -38,7 +40,7 @@ def create_token(
     For oneself alone: what a token does is told as done by its owner. The command line may make one for
     anybody who works here.
     """
-    lock_user(owner)
+    actor = lock_with_actor(owner, actor)
     actor.require(Permission.OWN_ACCOUNT)
     if actor.user_id is not None and actor.user_id != owner.id:
         raise Forbidden(N_("A token can only be made by its owner."))
@@ -53,7 +55,7 @@ def create_token(
         hint=secret[-rules.HINT_LENGTH :],
         scopes=rules.pack_scopes(granted),
         address_range=rules.clean_range(address_range),
-        epoch=owner.session_epoch,
+        epoch=owner.session_epoch if actor.epoch is None else actor.epoch,
         created_at=now,
         expires_at=now + timedelta(days=rules.clean_days(days)),
         segment=SEGMENTS[granted <= rules.READING],
@@ -80,7 +82,10 @@ def _sweep(owner: User, now: datetime) -> None:
 @atomic
 def revoke_token(token: Token, *, actor: Actor) -> None:
     """One's own, or anybody's for who manages tokens. It opens nothing from now on, on any worker."""
+    (token_id,) = inspect(token).identity or (token.id,)
+    token = get_token(token_id)
     owner = get_user(token.user_id)
+    actor = lock_with_actor(owner, actor)
     if actor.user_id == owner.id:
         actor.require(Permission.OWN_ACCOUNT)
     else:
@@ -88,7 +93,7 @@ def revoke_token(token: Token, *, actor: Actor) -> None:
         actor.require_confirmation(
             N_("Revoke the access token %(token)s of %(name)s"), token=token.name, name=owner.display_name
         )
-    gone = delete(Token).where(Token.id == token.id).returning(Token.id)
+    gone = delete(Token).where(Token.id == token_id).returning(Token.id)
     if get_session().execute(gone).one_or_none() is None:
         raise NotFound(TOKEN_IS_GONE)
     _record(Kind.TOKEN_REVOKED, token, owner, actor)

@@ -14,6 +14,7 @@ from webapp.users.services import (
     activate_user,
     deactivate_user,
     lock_user,
+    lock_with_actor,
     refuse_stale,
     update_user,
 )
@@ -35,6 +36,8 @@ def amend_user(
     """
     if role is not None or is_active is False:
         lock_administrators()  # before the user, as everywhere
+    if role is not None or is_active is not None:
+        actor = lock_with_actor(user, actor)
     lock_user(user)
     refuse_stale(user, version)
     has_changed = False

@@ -33,6 +33,10 @@ from webapp.web.language import current_language, gettext
 from webapp.web.times import end_of_day, start_of_day
 
 DEFAULT_SORT, DEFAULT_SIZE = "name", 50
+PROMOTION = N_(
+    "Auditors read, support changes members, administrators change everything. A member who gets one of"
+    " these roles loses their password and needs a new password link."
+)
 
 
 class UserForm(Form):
@@ -54,6 +58,8 @@ class UserForm(Form):
         super().__init__(*args, **kwargs)
         if with_role:
             self.role.choices = role_choices()
+            if not with_link:  # of somebody who has a role, and perhaps a password, already
+                self.role.description = gettext(PROMOTION)
         else:
             del self.role
         if not with_link:

@@ -23,6 +23,7 @@ from webapp.history.services import Happening, record_all
 from webapp.users.models import USERS
 from webapp.users.queries import Person, list_people, lock_administrators
 from webapp.users.services import UNTOLD, about, activation, deactivation, role_change
+from webapp.users.standing import lock_standing
 
 # A person, and the new value of each column that changes; what else a Change needs to know of him.
 Planned: TypeAlias = tuple[Person, dict[str, Any]]
@@ -103,9 +104,11 @@ def change_many(
     """Make the change of all whom it can be made of; the others have their refusal in the answer.
 
     ``facts`` stand in each entry; ``undoes`` says which entry is undone of whom. All lock the administrators
-    first and then the rest by their ids, whatever the change, so that two of these cannot wait crosswise.
+    first and then the rest by their ids, the actor among them, whatever the change, so that two of these
+    cannot wait crosswise. Raises SignInEnded.
     """
     administrators = set(lock_administrators(changing=len(user_ids)))
+    actor = lock_standing(actor, others=user_ids)
     planned, refused = judge(change, user_ids, actor=actor, administrators=administrators, is_locking=True)
     happenings = [
         happening._replace(facts={**happening.facts, **facts}, undoes_id=(undoes or {}).get(person.id))

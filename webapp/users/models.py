@@ -106,7 +106,7 @@ class User(Base):
 
     @property
     def is_invited(self) -> bool:
-        """Nobody has ever set a password for this person."""
+        """Return whether there is no password (any more): a one-time link sets one."""
         return self.hashed_password is None
 
     @property

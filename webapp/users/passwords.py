@@ -59,6 +59,10 @@ def _verify_werkzeug(hashed: str, password: str) -> bool:
         return False
 
 
+def is_same(one: str, other: str) -> bool:
+    return _normalize(one) == _normalize(other)
+
+
 def needs_rehash(hashed: str) -> bool:
     return not hashed.startswith("$argon2") or _hasher.check_needs_rehash(hashed)
 

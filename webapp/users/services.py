@@ -1,15 +1,16 @@
 """Changing users. Every function is one transaction, asks the actor's permission, and counts versions.
 
 The subject comes first and everything else by keyword. Raises Invalid, Conflict, Stale, Forbidden
-or NotFound, and then nothing was written.
+or NotFound, and then nothing was written. What gives or takes access (a role, a status, a password, a new
+user who can get in) raises SignInEnded, too: it decides by the actor as they are now, see standing.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
-from sqlalchemy import update
+from sqlalchemy import inspect, update
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
@@ -25,6 +26,7 @@ from webapp.users import passwords, rules
 from webapp.users.models import USERS, User
 from webapp.users.presence import close_form
 from webapp.users.queries import Person, lock_administrators
+from webapp.users.standing import lock_standing
 
 
 def create_user(
@@ -49,13 +51,8 @@ def create_user(
         role=rules.clean_role(role),
         is_active=is_active,
     )
-    actor.require(Permission.USERS_CREATE, on=user.role)
+    _require_creation(user.role, actor, has_password=password is not None or hashed_password is not None)
     if user.role is not Role.MEMBER:
-        actor.require(Permission.USERS_SET_ROLE, on=user.role)
-        if actor.token_id is not None and (password is not None or hashed_password is not None):
-            raise Forbidden(
-                N_("A program sets no password of who works here. Leave it out, and make a one-time link.")
-            )
         actor.require_confirmation(
             N_("Create %(name)s with the role %(role)s"),
             name=user.display_name,
@@ -68,6 +65,17 @@ def create_user(
     return user
 
 
+def _require_creation(role: Role, actor: Actor, *, has_password: bool) -> None:
+    actor.require(Permission.USERS_CREATE, on=role)
+    if role is Role.MEMBER:
+        return
+    actor.require(Permission.USERS_SET_ROLE, on=role)
+    if actor.token_id is not None and has_password:
+        raise Forbidden(
+            N_("A program sets no password of who works here. Leave it out, and make a one-time link.")
+        )
+
+
 def hash_new_password(password: str, *, email: str) -> str:
     """Of somebody who is to be created. Raises Invalid on the field ``password``, and Busy."""
     return passwords.hash_password(rules.clean_password(password, email=email, field="password"))
@@ -75,6 +83,9 @@ def hash_new_password(password: str, *, email: str) -> str:
 
 @atomic
 def _add_user(user: User, actor: Actor) -> None:
+    if user.hashed_password is not None or user.role is not Role.MEMBER:  # a way in
+        actor = lock_standing(actor)
+        _require_creation(user.role, actor, has_password=user.hashed_password is not None)
     session = get_session()
     session.add(user)
     session.flush()
@@ -98,7 +109,10 @@ def update_user(
     What somebody else changed since stays where this editor left it alone (a three-way merge, with the
     history as its base). Raises Stale when both changed the same field, each to something else.
     """
-    administrators = lock_administrators() if role is not None else frozenset()
+    administrators: Set[int] = frozenset()
+    if role is not None:
+        administrators = lock_administrators()
+        actor = lock_with_actor(user, actor)
     lock_user(user)
     actor.require(Permission.USERS_EDIT, on=user.role)
     if actor.user_id is not None:
@@ -151,7 +165,7 @@ def update_own_profile(
 @atomic
 def activate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> bool:
     """Let the person in again; tells whether that changed anything."""
-    lock_user(user)
+    actor = lock_with_actor(user, actor)
     return _apply(user, activation(user, actor), Kind.ACTIVATED, actor, undoes_id=undoes_id)
 
 
@@ -159,7 +173,7 @@ def activate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> 
 def deactivate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> bool:
     """Shut the person out at once, on every device; tells whether that changed anything."""
     administrators = lock_administrators()
-    lock_user(user)
+    actor = lock_with_actor(user, actor)
     changes = deactivation(user, actor, administrators)
     return _apply(user, changes, Kind.DEACTIVATED, actor, undoes_id=undoes_id)
 
@@ -184,8 +198,9 @@ def deactivation(person: User | Person, actor: Actor, administrators: Set[int]) 
 
 
 def role_change(person: User | Person, role: Role, actor: Actor, administrators: Set[int]) -> dict[str, Any]:
-    """Links and sign-ins made under the old role end with it: whoever could make a link for a member must
-    not come in by it as the administrator that this person is now.
+    """Links and sign-ins made under the old role end with it, and so does the password of a member who comes
+    to work here: the staff who could set it for a member must not come in by it as the administrator that
+    this person is now. They get a new link, made after.
     """
     actor.require(Permission.USERS_SET_ROLE, on=person.role)
     actor.require(Permission.USERS_SET_ROLE, on=role)
@@ -193,7 +208,8 @@ def role_change(person: User | Person, role: Role, actor: Actor, administrators:
         return {}
     if role is not Role.ADMINISTRATOR:
         refuse_last_administrator(person, administrators, field="role")
-    return {"role": role, "session_epoch": person.session_epoch + 1}
+    ended: dict[str, Any] = {"hashed_password": None} if person.role is Role.MEMBER else {}
+    return {"role": role, "session_epoch": person.session_epoch + 1, **ended}
 
 
 def check_deletion(person: User | Person, actor: Actor, administrators: Set[int]) -> None:
@@ -211,7 +227,7 @@ def set_password(user: User, *, password: str, actor: Actor, field: str = "new_p
 @atomic
 def store_password(user: User, *, hashed: str, actor: Actor) -> None:
     """The second half of set_password(), for a caller that hashed before its own transaction."""
-    lock_user(user)
+    actor = lock_with_actor(user, actor)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
     _apply(
@@ -221,21 +237,26 @@ def store_password(user: User, *, hashed: str, actor: Actor) -> None:
 
 @atomic
 def sign_out_everywhere(user: User, *, actor: Actor) -> None:
-    lock_user(user)
+    actor = lock_with_actor(user, actor)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_SET_STATUS, on=user.role)
         actor.require_confirmation(N_("Sign %(name)s out everywhere"), name=user.display_name)
+    before = Bond.of(user)
     _set_aside(user, session_epoch=user.session_epoch + 1)
+    _carry_own(user, before, actor)
     record(Kind.SIGNED_OUT_EVERYWHERE, actor=actor, subject=about(user))
 
 
 @atomic
-def note_sign_in(user_id: int, *, rehashed_password: str | None = None) -> None:
-    """The time; and the password's hash anew when its parameters have been raised since."""
-    values: dict[str, Any] = {"last_sign_in_at": utc_now()}
-    if rehashed_password is not None:
-        values["hashed_password"] = rehashed_password
-    get_session().execute(update(User).where(User.id == user_id).values(**values))
+def note_sign_in(user_id: int) -> None:
+    get_session().execute(update(User).where(User.id == user_id).values(last_sign_in_at=utc_now()))
+
+
+@atomic
+def renew_hash(user_id: int, *, old: str, new: str) -> None:
+    """Write the same password with the present parameters, unless another one was set since it was read."""
+    same = update(User).where(User.id == user_id, User.hashed_password == old)
+    get_session().execute(same.values(hashed_password=new))
 
 
 LOADED = (
@@ -259,6 +280,43 @@ def lock_user(user: User) -> None:
         raise NotFound(N_("This user was deleted meanwhile.")) from None
 
 
+def lock_with_actor(user: User, actor: Actor) -> Actor:
+    """Do that with the actor's row locked, too; return the actor as they are now. Raises SignInEnded."""
+    (user_id,) = inspect(user).identity or (user.id,)  # which is known of a row that is gone, too
+    actor = lock_standing(actor, others=[user_id])
+    lock_user(user)
+    return actor
+
+
+class Bond(NamedTuple):
+    """What the links of a person are bound to: a link that was made under another one is dead."""
+
+    epoch: int
+    email_key: str
+
+    @classmethod
+    def of(cls, user: User) -> Bond:
+        return cls(user.session_epoch, user.email_key)
+
+
+_carriers: list[Callable[[User, Bond], None]] = []
+
+
+def on_own_change(carry: Callable[[User, Bond], None]) -> None:
+    """Register what a later feature carries over from the bond before, when a person ends their own sign-ins
+    or changes their own e-mail: a stolen session can do that as well, and must not end by it what colleagues
+    made to put it out.
+    """
+    if carry not in _carriers:
+        _carriers.append(carry)
+
+
+def _carry_own(user: User, before: Bond, actor: Actor) -> None:
+    if actor.user_id == user.id and Bond.of(user) != before:
+        for carry in _carriers:
+            carry(user, before)
+
+
 def about(person: User | Person) -> Subject:
     """The user as the history names him."""
     return Subject(person.id, person.display_name, person.version)
@@ -274,10 +332,13 @@ def _apply(
     if not changes:
         return False
     told = {name: (getattr(user, name), new) for name, new in changes.items() if name not in UNTOLD}
+    before = Bond.of(user)
     for name, value in changes.items():
         setattr(user, name, value)
     user.updated_at = utc_now()
     get_session().flush()
+    if "role" not in changes:  # which ends what was made under the other one, whoever it is that changes it
+        _carry_own(user, before, actor)
     record(kind, actor=actor, subject=about(user), changes=told, undoes_id=undoes_id)
     return True
 

@@ -1,6 +1,6 @@
 """Deleting, and getting back: a deleted user goes to the trash, out of which he comes back as he was.
 
-Raises Conflict, Stale, Forbidden or NotFound, and then nothing was written.
+Raises Conflict, Stale, Forbidden, NotFound or SignInEnded, and then nothing was written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from webapp.listing.keyset import LARGEST_ID
 from webapp.users import rules
 from webapp.users.models import TRASH, USERS, Trashed, User, derive_keys
 from webapp.users.queries import get_user, lock_administrators
-from webapp.users.services import about, check_deletion, lock_user, refuse_stale
+from webapp.users.services import about, check_deletion, lock_with_actor, refuse_stale
+from webapp.users.standing import lock_standing
 
 _cleaners: list[Callable[[int], None]] = []
 
@@ -74,7 +75,7 @@ STORED = tuple(column for column in USERS.columns if column.computed is None)
 def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None = None) -> None:
     """Move the user to the trash: signed out everywhere, and the e-mail is free for somebody else."""
     administrators = lock_administrators()
-    lock_user(user)
+    actor = lock_with_actor(user, actor)
     check_deletion(user, actor, administrators)
     refuse_stale(user, version)
     if user.id in (kept := find_kept([user.id], is_locking=True)):
@@ -94,6 +95,7 @@ def restore_user(
 
     Sessions and links do not come back. Raises NotFound when he is not in the trash (any more).
     """
+    actor = lock_standing(actor)
     trashed = get_trashed(user_id)
     actor.require(Permission.USERS_DELETE, on=trashed.role)
     values = unpack(trashed.row)
@@ -114,6 +116,7 @@ def purge_user(user_id: int, *, actor: Actor) -> None:
     """Delete for good. The history keeps that something was done, and forgets about whom; who did it as staff
     stays named for a time (see forget()).
     """
+    actor = lock_standing(actor)
     trashed = get_trashed(user_id)
     actor.require(Permission.USERS_DELETE, on=trashed.role)
     actor.require_confirmation(N_("Delete %(name)s for good"), name=trashed.display_name)

@@ -8,12 +8,15 @@ from werkzeug.wrappers import Response
 from webapp.access.guards import requires
 from webapp.access.identity import current_actor
 from webapp.access.permissions import Permission
-from webapp.errors import Conflict, Invalid, Stale
+from webapp.errors import N_, Conflict, Invalid, Stale
 from webapp.history.queries import find_own, get_story
 from webapp.users import queries, undoing
 from webapp.users.urls import back_to, show_url
 from webapp.web.language import explain, gettext
 from webapp.web.messages import tell
+
+# A member who becomes staff loses their password, and becoming a member again does not bring it back.
+NEEDS_LINK = N_("They have no password now and need a new password link.")
 
 blueprint = Blueprint("undo", __name__, url_prefix="/users")
 
@@ -38,7 +41,10 @@ def undo_change(entry_id: int) -> Response:
     if user is None:
         tell(gettext("Undone: the user is in the trash."))
         return redirect(_trash_or_history(), 303)
-    tell(gettext("Undone: %(name)s is as before.", name=user.display_name), undo_url=undo_url(user.id))
+    text = gettext("Undone: %(name)s is as before.", name=user.display_name)
+    if user.is_invited and "role" in get_story(entry_id).changes:
+        text += " " + gettext(NEEDS_LINK)
+    tell(text, undo_url=undo_url(user.id))
     return redirect(show_url(user, back_to()), 303)
 
 

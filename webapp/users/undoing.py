@@ -69,7 +69,7 @@ def undo_change(entry_id: int, *, actor: Actor) -> User | None:
         return user
     if story.kind in TOUCHING_ADMINISTRATORS or "role" in story.changes:
         lock_administrators()  # before the user, as everywhere
-    services.lock_user(user)
+    actor = services.lock_with_actor(user, actor)
     return _undo(story, user, actor)
 
 

@@ -27,7 +27,7 @@ from webapp.users.forms import DeleteForm, UserFilterForm, UserForm
 from webapp.users.models import User
 from webapp.users.presence import ASKED_EVERY_SECONDS, OPENED_LASTS, find_presence, note_left, note_open
 from webapp.users.table import build_heads, build_table
-from webapp.users.undo_views import undo_url
+from webapp.users.undo_views import NEEDS_LINK, undo_url
 from webapp.users.urls import (
     LONGEST_BACK,
     after_save,
@@ -151,7 +151,9 @@ def show_user(user_id: int) -> str | Response:
         edit_url=url_if(Permission.USERS_EDIT, "users.edit_user"),
         delete_url=url_if(Permission.USERS_DELETE, "users.delete_user") if actor.user_id != user.id else None,
         can_set_status=can_set_status and actor.user_id != user.id,
-        can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role) and user.is_active,
+        can_send_link=actor.may(Permission.USERS_PASSWORD_LINK, on=user.role)
+        and user.is_active
+        and actor.user_id != user.id,
         can_sign_out=can_set_status,
         # Ready HTML of our own templates.
         panels=[Markup(html) for html in collect_panels("user", user)],  # noqa: S704
@@ -175,7 +177,7 @@ def edit_user(user_id: int) -> Response:
     status = 422 if form.is_submitted() else 200
     stale = None
     if form.validate_on_submit():
-        seen = form.version.data
+        seen, had_password = form.version.data, not user.is_invited
         try:
             changed = services.update_user(
                 user,
@@ -192,16 +194,18 @@ def edit_user(user_id: int) -> Response:
             form.show(error)
             status = 422 if isinstance(error, Invalid) else 409
         else:
-            _tell_saved(user, changed=changed, seen=seen)
+            _tell_saved(user, changed=changed, seen=seen, lost_password=had_password and user.is_invited)
             return redirect(after_save(user, back_to()), 303)
     return _show_form(form, user, stale=stale, status=status)
 
 
-def _tell_saved(user: User, *, changed: bool, seen: int) -> None:
+def _tell_saved(user: User, *, changed: bool, seen: int, lost_password: bool) -> None:
     if not changed:
         tell(gettext("Nothing was changed."))
         return
     text = gettext("%(name)s is saved.", name=user.display_name)
+    if lost_password:
+        text += " " + gettext(NEEDS_LINK)
     own = current_actor()
     others = {
         name
