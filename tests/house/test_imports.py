@@ -40,7 +40,8 @@ FEATURES = frozenset({"credits", "tokens", "auth", "batches", "notes", "users", 
 FILES: dict[str, frozenset[str]] = {
     name: frozenset(uses.split())
     for name, uses in {
-        "rules": "",
+        "guessing": "",
+        "rules": "guessing",
         "passwords": "",
         "models": "rules",
         "queries": "models rules",
@@ -49,7 +50,7 @@ FILES: dict[str, frozenset[str]] = {
         "standing": "models",
         "statements": "models rules queries",
         "services": "statements rules passwords models queries throttle trash many presence standing",
-        "keys": "models queries",
+        "keys": "models passwords queries",
         "export": "rules queries services",
         "proof": "rules models queries",
         "many": "rules models queries services",
@@ -70,23 +71,35 @@ FILES: dict[str, frozenset[str]] = {
         "comparison": "forms models queries services",
         "timeline": "rules queries",
         "obstacles": "models rules queries throttle",
+        "flood": "forms passwords",
         "browser": "services queries rules",
         "bearer": "services queries rules",
         "refusals": "browser forms rules",
         "undo_views": "undoing queries urls",
-        "views": "forms services queries models rules urls table comparison browser refusals undo_views"
+        "views": "flood forms services queries models rules urls table comparison browser refusals undo_views"
         " trash undoing timeline obstacles locks preview drafts running runner wording presence export",
         "export_views": "export queries forms views",
         "presence_views": "presence queries",
         "trash_views": "forms queries urls trash",
-        "__init__": "rules queries services drafts views export_views undo_views trash trash_views "
+        "__init__": "flood rules queries services drafts views export_views undo_views trash trash_views "
         " presence_views undoing browser bearer refusals",
     }.items()
 }
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
     {
-        *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
+        *(
+            "guessing",
+            "rules",
+            "passwords",
+            "models",
+            "queries",
+            "throttle",
+            "presence",
+            "services",
+            "trash",
+            "undoing",
+        ),
         *("many", "many_trash", "changes", "keys", "export", "amending", "proof", "statements"),
         *("locks", "preview", "drafts", "running"),
     }
