@@ -44,6 +44,7 @@ class Settings:
     session_cookie_secure: bool = True
     session_idle_minutes: int = 120
     session_absolute_hours: int = 12
+    member_password_min_length: int = 8
     sql_echo: bool = False
     log_format: str = "text"
     log_level: str = "INFO"
@@ -80,6 +81,7 @@ class Settings:
             session_cookie_secure=read.boolean("SESSION_COOKIE_SECURE", not debug),
             session_idle_minutes=read.integer("SESSION_IDLE_MINUTES", 120, 5, 60 * 24 * 30),
             session_absolute_hours=read.integer("SESSION_ABSOLUTE_HOURS", 12, 1, 24 * 90),
+            member_password_min_length=read.integer("MEMBER_PASSWORD_MIN_LENGTH", 8, 8, 64),
             sql_echo=read.boolean("SQL_ECHO", debug),
             log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
             log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),

@@ -53,7 +53,7 @@ from webapp.users.queries import select_users
 DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
 STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
 NEW_PASSWORD = "harbour candle meadow"
-WHERE = {"address": "192.0.2.1", "user_agent": "Test/1"}
+WHERE: dict[str, Any] = {"address": "192.0.2.1", "user_agent": "Test/1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +273,9 @@ USERS = (
         lambda user_id: users.note_sign_in(user_id, rehashed_password="$argon2id$new"),
         entries=0,
     ),
+    Change(
+        users.note_password_method, nobody, lambda _: users.note_password_method("scrypt:8:8:1"), entries=0
+    ),
     Change(users.load_users, nobody, lambda _: users.load_users([made_up(1), made_up(2)], actor=DESK)),
 )
 
@@ -434,6 +437,18 @@ SIGNING_IN = (
         "of who never tried",
         entries=0,
         has_effect=False,
+    ),
+    Change(
+        throttle.count_attempt,
+        nobody,
+        lambda _: throttle.count_attempt(email="ann@example.org", address=WHERE["address"]),
+        entries=0,
+    ),
+    Change(
+        throttle.give_back,
+        lambda: throttle.count_attempt(email="ann@example.org", address=WHERE["address"]),
+        throttle.give_back,
+        entries=0,
     ),
     Change(
         throttle.forget_attempts,

@@ -34,6 +34,7 @@ class Identity:
     scopes: frozenset[Permission] | None = None
     epoch: int | None = None
     credential: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    must_change_password: bool = False
 
     @property
     def display_name(self) -> str:

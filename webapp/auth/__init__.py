@@ -9,6 +9,7 @@ from webapp.access.identity import set_identity_loader
 
 def register(app: Flask) -> None:
     from webapp.auth.browser import PageSessions, load_identity
+    from webapp.auth.flood import refuse_floods
     from webapp.auth.refusals import add_refusals
     from webapp.auth.views import (
         blueprint,
@@ -25,3 +26,4 @@ def register(app: Flask) -> None:
     add_panel(app, "user", render_sessions_panel)
     add_panel(app, "user deletion", describe_deletion)
     app.register_blueprint(blueprint)
+    refuse_floods(app)

@@ -21,33 +21,77 @@ from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
-from webapp.users.rules import LONGEST_PASSWORD, clean_password
-from webapp.users.services import about, lock_user, note_sign_in, store_password
+from webapp.users.queries import list_password_methods
+from webapp.users.services import (
+    about,
+    clean_password_of,
+    lock_user,
+    note_password_method,
+    note_sign_in,
+    store_password,
+)
 
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
 
-def sign_in(*, email: str, password: str, address: str, user_agent: str, actor: Actor) -> str:
-    """Answer the token of a new session.
+def sign_in(
+    *,
+    email: str,
+    password: str,
+    address: str,
+    user_agent: str,
+    device: tuple[int, str] | None = None,
+    earlier: str | None = None,
+    actor: Actor,
+) -> str:
+    """Answer the token of a new session, which ends the one with the token ``earlier``.
+
+    ``device`` is whose browser it was at a former sign-in, and its id: their attempts in it are counted
+    apart.
 
     Raises Invalid with one and the same message, after the same work, whether the account does not
-    exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled.
-    The slow hash is compared while no lock is held, so that nobody waits for it.
+    exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled, and Busy.
+    The slow hash is compared while no lock is held, so that nobody waits for it. The place to hash in is
+    taken before the attempt is counted: what finds none costs no write, and was no guess.
     """
-    throttle.count_attempt(email=email, address=address)
-    password = password[: LONGEST_PASSWORD * 2]  # longer ones cannot be right, and cost time
     found = find_credentials(email)
-    matches = passwords.verify_password(found.hashed_password if found else None, password)
-    reason = _refusal(found, matches=matches)
+    known = device[1] if device and found and device[0] == found.user_id else None
+    throttle.refuse_throttled(email=email, address=address, device=known)
+    with passwords.take_place():
+        counted = throttle.count_attempt(email=email, address=address, device=known)
+        matches = _matches(found, password)
+        reason = _refusal(found, matches=matches)
+        rehashed = _rehash(found, password) if reason is None else None
     if found is None or reason is not None:
         _record_refusal(found, email=email, reason=reason or "unknown", actor=actor)
         raise Invalid(REFUSED)
-    rehashed = (
-        passwords.hash_password(password) if passwords.needs_rehash(found.hashed_password or "") else None
-    )
     return _start_session(
-        found, email=email, address=address, user_agent=user_agent, rehashed_password=rehashed, actor=actor
+        found,
+        email=email,
+        address=address,
+        user_agent=user_agent,
+        rehashed_password=rehashed,
+        device=known,
+        earlier=earlier,
+        counted=counted,
+        actor=actor,
     )
+
+
+def _matches(found: Credentials | None, password: str) -> bool:
+    """Compare, by the same work for all accounts: that of each method of which there are hashes."""
+    methods = list_password_methods()
+    method = passwords.method_of(found.hashed_password or "") if found else None
+    if method is not None and method != passwords.CURRENT_METHOD and method not in methods:
+        note_password_method(method)
+    return passwords.verify_password(found.hashed_password if found else None, password, methods=methods)
+
+
+def _rehash(found: Credentials | None, password: str) -> str | None:
+    """The hash of the day, where the stored one is not."""
+    if found is None or not passwords.needs_rehash(found.hashed_password or ""):
+        return None
+    return passwords.hash_password(password)
 
 
 def _refusal(found: Credentials | None, *, matches: bool) -> str | None:
@@ -78,12 +122,18 @@ def _start_session(
     address: str,
     user_agent: str,
     rehashed_password: str | None,
+    device: str | None = None,
+    earlier: str | None = None,
+    counted: throttle.Counted = (),
     actor: Actor,
 ) -> str:
     """The epoch is the one the password was compared under: changed meanwhile, the session is born dead."""
     token = open_session(user_id=found.user_id, epoch=found.epoch, address=address, user_agent=user_agent)
     note_sign_in(found.user_id, rehashed_password=rehashed_password)
-    throttle.forget_attempts(email=email, address=address)
+    if earlier is not None:
+        get_session().execute(delete(SignInSession).where(SignInSession.token_hash == hash_token(earlier)))
+    throttle.give_back(counted)
+    throttle.forget_attempts(email=email, address=address, device=device)
     own = replace(actor, user_id=found.user_id, name=found.name, role=found.role)
     record(Kind.SIGNED_IN, actor=own, subject=Subject(found.user_id, found.name))
     return token
@@ -157,19 +207,25 @@ def change_password(
 
     Raises Invalid on the field, Throttled when the present password was guessed too often.
     """
-    throttle.count_attempt(email=user.email, address=address)
-    if not passwords.verify_password(user.hashed_password, current[: LONGEST_PASSWORD * 2]):
-        raise Invalid(N_("This is not your present password."), field="current_password")
-    cleaned = clean_password(new, email=user.email, field="new_password")
-    hashed = passwords.hash_password(cleaned)
-    return _replace_password(user, hashed=hashed, address=address, user_agent=user_agent, actor=actor)
+    throttle.refuse_throttled(email=user.email, address=address)
+    with passwords.take_place():
+        counted = throttle.count_attempt(email=user.email, address=address)
+        if not passwords.verify_password(user.hashed_password, current):
+            raise Invalid(N_("This is not your present password."), field="current_password")
+        hashed = passwords.hash_password(clean_password_of(user, new))
+    return _replace_password(
+        user, hashed=hashed, address=address, user_agent=user_agent, counted=counted, actor=actor
+    )
 
 
 @atomic
-def _replace_password(user: User, *, hashed: str, address: str, user_agent: str, actor: Actor) -> str:
+def _replace_password(
+    user: User, *, hashed: str, address: str, user_agent: str, counted: throttle.Counted, actor: Actor
+) -> str:
     """At once: nobody shall be signed out by a change that he is told has failed."""
     store_password(user, hashed=hashed, actor=actor)
     token = open_session(user_id=user.id, epoch=user.session_epoch, address=address, user_agent=user_agent)
+    throttle.give_back(counted)
     throttle.forget_attempts(email=user.email, address=address)
     return token
 
@@ -210,8 +266,8 @@ def lift_throttle(user: User, *, addresses: Iterable[str], actor: Actor) -> None
 def use_password_link(token: str, *, password: str, address: str, actor: Actor) -> User:
     """Set the password of the link's person. Raises NotFound when the link is used up or expired."""
     user = get_link_owner(token)
-    cleaned = clean_password(password, email=user.email)
-    return _spend_link(token, hashed=passwords.hash_password(cleaned), address=address, actor=actor)
+    hashed = passwords.hash_password(clean_password_of(user, password))
+    return _spend_link(token, hashed=hashed, address=address, actor=actor)
 
 
 @atomic

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from werkzeug.local import LocalProxy
 
-from webapp.db.session import bind_database, get_connection, get_session
+from webapp.db.session import bind_database, get_connection, get_session, get_settings
 from webapp.db.transaction import at_once, atomic, attempt, on_commit
 from webapp.extensions import sqla
 
@@ -25,6 +25,7 @@ __all__ = [
     "engine",
     "get_connection",
     "get_session",
+    "get_settings",
     "init_db",
     "on_commit",
 ]

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
@@ -42,6 +42,12 @@ NAP_SECONDS, LONGEST_NAP, NAP_GROWS = 0.0002, 0.005, 1.02
 def get_session() -> Session:
     """The session of this request (or application context); closed at its end whatever happens."""
     return sqla.session()
+
+
+def get_settings() -> Settings:
+    """The settings of the present application: for services, which know no Flask."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
 
 
 def get_connection() -> Connection:
