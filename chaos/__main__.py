@@ -1,4 +1,6 @@
-"""``make chaos``: edits and transfers on each database, with a report; ends with 1 when anything is wrong."""
+"""``make chaos``: edits, transfers and a flood of sign-ins on each database, with a report; ends with 1 when
+anything is wrong.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from flask import Flask
 
 from bench.prepare import SERVER, STORES, PostgresStore, Store
-from chaos import crowd, transfers
+from chaos import crowd, flood, transfers
 from chaos.editors import Outcome
 from chaos.ledger import find_violations
 from chaos.proof import Told, compare, count_merged, count_outcomes
@@ -31,9 +34,10 @@ def main() -> int:
     if not STORES.keys() >= set(databases):
         raise SystemExit(f"DBS is {','.join(databases)!r}: set it to some of {','.join(STORES)}.")
     edits, orders = read_number("EDITS", "10000"), read_number("TRANSFERS", "100000")
+    lists = read_number("LISTS", "100")
     violations = 0
     for database in databases:
-        for number, what in ((edits, edit), (orders, transfer)):
+        for number, what in ((edits, edit), (orders, transfer), (lists, withstand)):
             if number:
                 with open_app(database) as (title, app):
                     lines, wrong = what(app, number)
@@ -59,6 +63,12 @@ def edit(app: Flask, edits: int) -> tuple[list[str], list[str]]:
 def transfer(app: Flask, orders: int) -> tuple[list[str], list[str]]:
     done = transfers.run(app, orders)
     return describe_transfers(done), find_violations(app, done)
+
+
+def withstand(app: Flask, lists: int) -> tuple[list[str], list[str]]:
+    done = flood.run(app, lists)
+    slow = f"the list takes {done.times:.1f} times as long, and no more than {flood.MAX_TIMES:g} are allowed"
+    return describe_flood(done), [slow] if done.times > flood.MAX_TIMES else []
 
 
 @contextmanager
@@ -119,6 +129,17 @@ def describe_transfers(done: transfers.Run) -> list[str]:
         f"{len(done.orders) - made:,} others refused: nobody has that much",
         f"{done.lost:,} answers lost and sent again; workers killed: {done.kills}",
         f"{done.busy:,} answers said busy, and it was sent again",
+    ]
+
+
+def describe_flood(done: flood.Run) -> list[str]:
+    before, during = (1000 * median(it) for it in (done.before, done.during))
+    answers = ", ".join(
+        f"{number:,} by {status or 'nothing'}" for status, number in sorted(done.answers.items())
+    )
+    return [
+        f"the list takes {before:.1f} ms, and in a flood of sign-ins {during:.1f} ms",
+        f"sign-ins answered {answers}",
     ]
 
 
