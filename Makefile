@@ -56,7 +56,7 @@ bench-query: $(VENV)/for-run ## The slowest queries of the list, on DATABASE_URL
 fuzz: $(VENV)/for-test ## Made-up calls of the API on both databases: CASES=1000 of each call
 	FUZZ_CASES=$(or $(CASES),1000) $(BIN)/python -m pytest -n $(WORKERS) tests/api/test_made_up_calls.py
 
-chaos: $(VENV)/for-test ## Edits and transfers while workers are killed, and races against thieves: EDITS= TRANSFERS= RACES= DBS=
+chaos: $(VENV)/for-test ## Edits and transfers while workers are killed, races, a flood of sign-ins: EDITS= TRANSFERS= RACES= LISTS= DBS=
 	$(BIN)/python -m chaos
 
 clean: ## Remove the virtual environment; the database under instance/ stays

@@ -23,6 +23,7 @@ former = [sys.modules.pop(name) for name in ours]
 app: Flask = importlib.import_module("wsgi").app
 importlib.import_module("webapp.web.preload").preload_files(app)
 importlib.import_module("webapp.operations.health").newest_migration()
+importlib.import_module("webapp.users.guessing").load_digests()
 settings: Settings = app.extensions["settings"]
 
 # Caches of the typing module still hold a few former functions, and each of them all that its module named.

@@ -1,5 +1,5 @@
-"""``make chaos``: edits, transfers and races on each database, with a report; ends with 1 when anything is
-wrong.
+"""``make chaos``: edits, transfers, races and a flood of sign-ins on each database, with a report; ends with 1
+when anything is wrong.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from time import monotonic
 
 from flask import Flask
 
 from bench.prepare import SERVER, STORES, PostgresStore, Store
-from chaos import crowd, races, transfers
+from chaos import crowd, flood, races, transfers
 from chaos.editors import Outcome
 from chaos.ledger import find_violations
 from chaos.proof import Told, compare, count_merged, count_outcomes
@@ -37,6 +38,7 @@ def main() -> int:
         edit: read_number("EDITS", "10000"),
         transfer: read_number("TRANSFERS", "100000"),
         hold_races: read_number("RACES", "50"),
+        withstand: read_number("LISTS", "100"),
     }
     violations = 0
     for database in databases:
@@ -73,6 +75,12 @@ def hold_races(app: Flask, times: int) -> tuple[list[str], list[str]]:
     wrong = races.run(app, times)
     minutes = (monotonic() - started) / 60
     return [f"{len(races.RACES)} races, {times:,} times each, in {minutes:.0f} min"], wrong
+
+
+def withstand(app: Flask, lists: int) -> tuple[list[str], list[str]]:
+    done = flood.run(app, lists)
+    slow = f"the list takes {done.times:.1f} times as long, and no more than {flood.MAX_TIMES:g} are allowed"
+    return describe_flood(done), [slow] if done.times > flood.MAX_TIMES else []
 
 
 @contextmanager
@@ -133,6 +141,17 @@ def describe_transfers(done: transfers.Run) -> list[str]:
         f"{len(done.orders) - made:,} others refused: nobody has that much",
         f"{done.lost:,} answers lost and sent again; workers killed: {done.kills}",
         f"{done.busy:,} answers said busy, and it was sent again",
+    ]
+
+
+def describe_flood(done: flood.Run) -> list[str]:
+    before, during = (1000 * median(it) for it in (done.before, done.during))
+    answers = ", ".join(
+        f"{number:,} by {status or 'nothing'}" for status, number in sorted(done.answers.items())
+    )
+    return [
+        f"the list takes {before:.1f} ms, and in a flood of sign-ins {during:.1f} ms",
+        f"sign-ins answered {answers}",
     ]
 
 

@@ -82,6 +82,7 @@ def _make_people(app: Flask) -> tuple[list[int], dict[int, str]]:
                 full_name=f"Editor {number}",
                 role=(Role.SUPPORT, Role.ADMINISTRATOR)[number // USERS % 2],
                 password=PASSWORD,
+                must_change_password=False,
                 actor=actor,
             )
             for number in range(USERS * EDITORS_OF_EACH)

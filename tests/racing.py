@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 
 from flask import Flask
 
 from webapp.errors import DomainError
+from webapp.users import passwords
 
 
 def race(app: Flask, *jobs: Callable[[], object]) -> list[object]:
@@ -31,3 +33,15 @@ def race(app: Flask, *jobs: Callable[[], object]) -> list[object]:
 def count_kinds(outcomes: list[object]) -> Counter[type]:
     """How many outcomes there are of each type."""
     return Counter(type(outcome) for outcome in outcomes)
+
+
+@contextmanager
+def places_taken() -> Iterator[None]:
+    """All places to hash in are taken, by others."""
+    for _ in range(passwords.MAX_PLACES):
+        assert passwords._places.acquire(blocking=False)
+    try:
+        yield
+    finally:
+        for _ in range(passwords.MAX_PLACES):
+            passwords._places.release()

@@ -52,6 +52,7 @@ PRODUCTION_DEFAULTS: dict[str, object] = {
     "hsts_include_subdomains": False,
     "session_idle_minutes": 120,
     "session_absolute_hours": 12,
+    "member_password_min_length": 8,
     "sql_echo": False,
     "log_format": "text",
     "log_level": "INFO",

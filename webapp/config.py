@@ -53,6 +53,7 @@ class Settings:
     hsts_include_subdomains: bool = False
     session_idle_minutes: int = 120
     session_absolute_hours: int = 12
+    member_password_min_length: int = 8
     sql_echo: bool = False
     log_format: str = "text"
     log_level: str = "INFO"
@@ -95,6 +96,7 @@ class Settings:
             hsts_include_subdomains=read.boolean("HSTS_INCLUDE_SUBDOMAINS", False),
             session_idle_minutes=read.integer("SESSION_IDLE_MINUTES", 120, 5, 60 * 24 * 30),
             session_absolute_hours=read.integer("SESSION_ABSOLUTE_HOURS", 12, 1, 24 * 90),
+            member_password_min_length=read.integer("MEMBER_PASSWORD_MIN_LENGTH", 8, 8, 64),
             sql_echo=read.boolean("SQL_ECHO", debug),
             log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
             log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),

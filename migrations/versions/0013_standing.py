@@ -1,6 +1,7 @@
 """what ends with the sign-ins of the person who began it: links, bulk changes, confirmations"""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,13 +33,36 @@ ADDED: dict[str, tuple[sa.Column[object], ...]] = {
 }
 
 
+# All of a hash before its salt: what the work of verifying it depends on.
+METHOD = re.compile(
+    r"(\$argon2id?\$v=\d{1,3}\$m=\d{1,7},t=\d{1,4},p=\d{1,3}|scrypt:\d{1,7}:\d{1,3}:\d{1,3}"
+    r"|pbkdf2:[a-z0-9_]{1,20}(?::\d{1,8})?)\$"
+)
+CURRENT = "$argon2id$v=19$m=19456,t=2,p=1"
+
+
 def upgrade() -> None:
     for table, columns in ADDED.items():
         for column in columns:
             op.add_column(table, column)
+    methods = op.create_table(
+        "password_methods",
+        sa.Column("method", sa.String(100), nullable=False),
+        sa.PrimaryKeyConstraint("method", name=op.f("pk_password_methods")),
+    )
+    found = {match[1] for hashed in find_old_hashes() if (match := METHOD.match(hashed))}
+    op.bulk_insert(methods, [{"method": method} for method in sorted(found)])
+
+
+def find_old_hashes() -> Iterable[str]:
+    """One look through the table, a few rows in memory at once."""
+    users = sa.table("users", sa.column("hashed_password", sa.String))
+    old = sa.select(users.c.hashed_password).where(users.c.hashed_password.not_like(f"{CURRENT}$%"))
+    return op.get_bind().scalars(old, execution_options={"yield_per": 1000})
 
 
 def downgrade() -> None:
+    op.drop_table("password_methods")
     for table, columns in ADDED.items():
         for column in columns:
             op.drop_column(table, column.name)

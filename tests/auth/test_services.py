@@ -16,7 +16,7 @@ from werkzeug.security import generate_password_hash
 
 from tests.conftest import PASSWORD, MakeUser, read_tables, read_user, user_maker
 from tests.history.ways import assert_intact, read_stories, read_texts
-from tests.racing import count_kinds, race
+from tests.racing import count_kinds, places_taken, race
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.auth import services
@@ -30,17 +30,17 @@ from webapp.auth.queries import (
     has_open_link,
     list_sessions,
 )
-from webapp.auth.rules import LINK_LIFETIME, MAX_SESSIONS, MOST_PER_PAIR, hash_token
+from webapp.auth.rules import LINK_LIFETIME, MAX_SESSIONS, MOST_PER_ADDRESS, MOST_PER_PAIR, hash_token
 from webapp.config import Settings
 from webapp.db import get_session
-from webapp.errors import Conflict, Forbidden, Invalid, NotFound, SignInEnded, Throttled
+from webapp.errors import Busy, Conflict, Forbidden, Invalid, NotFound, SignInEnded, Throttled
 from webapp.extensions import utc_now
 from webapp.history.rules import Kind
+from webapp.users import passwords, trash
 from webapp.users import services as users
-from webapp.users import trash
 from webapp.users.models import User
 from webapp.users.passwords import verify_password
-from webapp.users.queries import get_user
+from webapp.users.queries import get_user, list_password_methods
 from webapp.users.rules import LONGEST_PASSWORD
 
 NEW_PASSWORD = "harbour candle meadow"
@@ -124,7 +124,7 @@ def test_a_success_forgets_the_failures_before_it(context: Flask, make_user: Mak
     with pytest.raises(Invalid):
         sign_in(password="")
     sign_in()
-    assert get_session().scalars(select(Attempts.tried)).all() == [2], "the address's alone"
+    assert get_session().scalars(select(Attempts.tried)).all() == [1], "the failure at the address alone"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,72 @@ def test_an_old_hash_is_renewed_by_signing_in(app: Flask, make_user: MakeUser, h
     assert renewed.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert verify_password(renewed.hashed_password, PASSWORD)
     assert (renewed.version, renewed.session_epoch) == (user.version, user.session_epoch)
+
+
+def old_hash(rounds: int = 1000) -> str:
+    return generate_password_hash(PASSWORD, method=f"pbkdf2:sha256:{rounds}")
+
+
+WHOSE: dict[str, dict[str, object] | None] = {
+    "unknown": None,
+    "current hash": {"role": Role.AUDITOR},
+    "member": {"role": Role.MEMBER},
+    "member of old": {"role": Role.MEMBER, "hashed_password": old_hash()},
+    "inactive": {"role": Role.AUDITOR, "is_active": False},
+    "invited": {"role": Role.AUDITOR, "hashed_password": None},
+    "old hash": {"role": Role.AUDITOR, "hashed_password": old_hash()},
+    "other old hash": {"role": Role.AUDITOR, "hashed_password": old_hash(2000)},
+}
+
+
+@pytest.mark.parametrize("whose", WHOSE)
+def test_a_refusal_takes_the_same_work_whose_account_ever_it_is(
+    context: Flask, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """As told by what is computed, on which no load of the machine has a part."""
+    users.note_password_method("pbkdf2:sha256:1000")
+    users.note_password_method("pbkdf2:sha256:2000")
+    columns = WHOSE[whose]
+    if columns is not None:
+        make_user(email=ANN, **columns)
+    worked: list[str | None] = []
+    verify = passwords._verify
+
+    def watch(hashed: str, typed: str) -> bool:
+        worked.append(passwords.method_of(hashed))
+        return verify(hashed, typed)
+
+    monkeypatch.setattr(passwords, "_verify", watch)
+    with pytest.raises(Invalid):
+        sign_in(password="not the password")
+    assert worked == [passwords.CURRENT_METHOD, "pbkdf2:sha256:1000", "pbkdf2:sha256:2000"]
+
+
+def test_a_method_that_a_sign_in_meets_is_part_of_all_others_work(
+    context: Flask, make_user: MakeUser
+) -> None:
+    make_user(email=ANN, role=Role.MEMBER, hashed_password=old_hash())
+    for _ in range(2):
+        with pytest.raises(Invalid):
+            sign_in()
+    assert list_password_methods() == ["pbkdf2:sha256:1000"]
+
+
+def test_an_office_behind_one_address_signs_in_as_often_as_it_likes(
+    context: Flask, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user(email=ANN, role=Role.AUDITOR)
+    monkeypatch.setattr(passwords, "_verify", lambda *_: True)
+    for _ in range(MOST_PER_ADDRESS + 1):
+        sign_in()
+
+
+def test_what_finds_no_place_is_not_counted(context: Flask, make_user: MakeUser) -> None:
+    make_user(email=ANN, role=Role.AUDITOR)
+    with places_taken(), pytest.raises(Busy):
+        sign_in()
+    assert get_session().scalars(select(Attempts.tried)).all() == []
+    sign_in()
 
 
 def test_a_hash_of_today_stays(app: Flask, make_user: MakeUser) -> None:
@@ -306,6 +372,7 @@ def test_a_change_of_the_password_that_was_overtaken_is_refused(
                     hashed="$argon2id$late",
                     address="",
                     user_agent="",
+                    counted=(),
                     actor=replace(own_actor(user), epoch=epoch),
                 )
         assert get_user(user.id).hashed_password == "$argon2id$new"

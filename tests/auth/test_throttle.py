@@ -10,8 +10,14 @@ from sqlalchemy import func, select, update
 
 from tests.racing import count_kinds, race
 from webapp.auth.models import Attempts
-from webapp.auth.rules import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, MOST_PER_PAIR, WINDOW
-from webapp.auth.throttle import count_attempt, forget_attempts
+from webapp.auth.rules import (
+    MAX_PER_DEVICE,
+    MOST_PER_ACCOUNT,
+    MOST_PER_ADDRESS,
+    MOST_PER_PAIR,
+    WINDOW,
+)
+from webapp.auth.throttle import count_attempt, forget_attempts, give_back, refuse_throttled
 from webapp.db import get_session
 from webapp.errors import Throttled
 
@@ -32,7 +38,7 @@ def let_pass(time: timedelta) -> None:
 
 
 def test_the_limits_are_those_of_the_design() -> None:
-    assert (MOST_PER_PAIR, MOST_PER_ADDRESS, MOST_PER_ACCOUNT) == (10, 100, 100)
+    assert (MOST_PER_PAIR, MOST_PER_ADDRESS, MOST_PER_ACCOUNT, MAX_PER_DEVICE) == (10, 100, 100, 10)
     assert timedelta(minutes=15) == WINDOW
 
 
@@ -115,6 +121,79 @@ def test_trying_on_does_not_prolong_the_wait(context: Flask) -> None:
         assert refusal.value.retry_after <= 5 * 60 + 1
 
 
+def test_an_office_signs_in_as_often_as_it_likes(context: Flask) -> None:
+    """Successes do not count against the address."""
+    for number in range(MOST_PER_ADDRESS + 20):
+        counted = count_attempt(email=f"person{number}@example.org", address="192.0.2.1")
+        give_back(counted)
+    assert set(get_session().scalars(select(Attempts.tried))) == {0}
+
+
+def test_a_success_gives_back_no_attempt_of_others(context: Flask) -> None:
+    """One valid account in the office does not buy guesses at the others."""
+    for number in range(MOST_PER_ADDRESS - 1):
+        count_attempt(email=f"victim{number}@example.org", address="192.0.2.1")
+        counted = count_attempt(email=ANN, address="192.0.2.1")
+        give_back(counted)
+        forget_attempts(email=ANN, address="192.0.2.1")
+    count_attempt(email="last@example.org", address="192.0.2.1")
+    with pytest.raises(Throttled):
+        count_attempt(email="one.more@example.org", address="192.0.2.1")
+
+
+def test_what_is_given_back_late_is_none_of_the_next_window(context: Flask) -> None:
+    counted = count_attempt(email=ANN, address="192.0.2.1")
+    let_pass(WINDOW + timedelta(seconds=1))
+    count_attempt(email=ANN, address="192.0.2.1")
+    give_back(counted)
+    assert get_session().scalars(select(Attempts.tried)).all() == [1, 1, 1]
+
+
+def test_successes_sent_at_once_are_all_given_back(file_app: Flask) -> None:
+    def succeed() -> None:
+        give_back(count_attempt(email=ANN, address="192.0.2.1"))
+
+    outcomes = race(file_app, *[succeed] * 8)
+    assert count_kinds(outcomes) == {type(None): 8}
+    with file_app.app_context():
+        assert set(get_session().scalars(select(Attempts.tried))) == {0}
+
+
+def test_a_known_device_is_counted_by_itself(context: Flask) -> None:
+    for number in range(MOST_PER_ACCOUNT):
+        count_attempt(email=ANN, address=f"198.51.100.{number}")
+    for _ in range(MAX_PER_DEVICE):
+        count_attempt(email=ANN, address="198.51.100.1", device="a device")
+    with pytest.raises(Throttled):
+        count_attempt(email=ANN, address="192.0.2.1", device="a device")
+    count_attempt(email=ANN, address="192.0.2.1", device="another")
+
+
+def test_a_success_in_a_known_device_leaves_what_strangers_have_guessed(context: Flask) -> None:
+    for number in range(MOST_PER_ACCOUNT):
+        count_attempt(email=ANN, address=f"198.51.100.{number}")
+    count_attempt(email=ANN, address="192.0.2.1", device="a device")
+    forget_attempts(email=ANN, address="192.0.2.1", device="a device")
+    with pytest.raises(Throttled):
+        count_attempt(email=ANN, address="192.0.2.1")
+    for _ in range(MAX_PER_DEVICE):
+        count_attempt(email=ANN, address="192.0.2.1", device="a device")
+
+
+@pytest.mark.parametrize("device", [None, "a device"])
+def test_what_would_be_refused_is_refused_without_writing(context: Flask, device: str | None) -> None:
+    most = MOST_PER_PAIR if device is None else MAX_PER_DEVICE
+    for _ in range(most):
+        refuse_throttled(email=ANN, address="192.0.2.1", device=device)
+        count_attempt(email=ANN, address="192.0.2.1", device=device)
+    with pytest.raises(Throttled) as refusal:
+        refuse_throttled(email=ANN, address="192.0.2.1", device=device)
+    assert 14 * 60 < refusal.value.retry_after <= 15 * 60 + 1
+    assert max(get_session().scalars(select(Attempts.tried))) == most
+    let_pass(WINDOW + timedelta(seconds=1))
+    refuse_throttled(email=ANN, address="192.0.2.1", device=device)
+
+
 def test_success_gives_the_account_all_attempts_back_but_not_the_address(context: Flask) -> None:
     use_up()
     forget_attempts(email="Ann@Example.org", address="192.0.2.1")
@@ -144,4 +223,4 @@ def test_any_text_can_be_counted(context: Flask, email: str) -> None:
 
 def test_of_many_attempts_at_once_no_more_than_the_limit_get_through(file_app: Flask) -> None:
     outcomes = race(file_app, *[lambda: count_attempt(email=ANN, address="192.0.2.1")] * 32)
-    assert count_kinds(outcomes) == {type(None): MOST_PER_PAIR, Throttled: 32 - MOST_PER_PAIR}
+    assert count_kinds(outcomes) == {tuple: MOST_PER_PAIR, Throttled: 32 - MOST_PER_PAIR}

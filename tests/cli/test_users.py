@@ -56,6 +56,36 @@ def test_an_administrator_gets_a_password_that_works(app: Flask) -> None:
     assert can_sign_in(app, shown_password(result))
 
 
+COMMANDS = {
+    "create-admin": ("create-admin", "--email", ANN, "--password", PASSWORD),
+    "create-admin, generated": ("create-admin", "--email", ANN),
+    "create": ("users", "create", "--email", ANN, "--role", "support", "--password", PASSWORD),
+    "set-password": ("users", "set-password", ANN, "--password", PASSWORD),
+    "set-password, generated": ("users", "set-password", ANN),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_password_from_the_command_line_must_be_changed_at_the_first_sign_in(
+    app: Flask, make_user: MakeUser, command: str
+) -> None:
+    if command.startswith("set"):
+        make_user(email=ANN, role=Role.AUDITOR)
+    result = run(app, *COMMANDS[command])
+    assert result.exit_code == 0
+    assert "It must be changed at the first sign-in." in result.output
+    assert stored(app).must_change_password
+    password = shown_password(result) if "generated" in command else PASSWORD
+    visitor = Visitor(app)
+    visitor.post("/auth/login", {"email": ANN, "password": password})
+    assert visitor.get("/users/").headers["Location"].startswith("/auth/password")
+    new = "harbour candle meadow"
+    changed = {"current_password": password, "new_password": new, "confirm_password": new}
+    assert visitor.post("/auth/password", changed).status_code == 303
+    assert visitor.get("/users/").status_code == 200
+    assert not stored(app).must_change_password
+
+
 @pytest.mark.parametrize("line", [f"{PASSWORD}\n", f"{PASSWORD}\r\n", PASSWORD, f"{PASSWORD}\nmore\n"])
 def test_a_password_is_read_from_standard_input_and_not_shown(app: Flask, line: str) -> None:
     result = run(app, "create-admin", "--email", ANN, "--password", "-", input=line)
@@ -93,8 +123,8 @@ def test_on_the_command_line_it_is_warned_of(app: Flask, make_user: MakeUser) ->
         (("--email", "no address"), {}, "email: This is not an e-mail address"),
         (("--email", ""), {}, "email: Enter an e-mail address."),
         (("--email", ANN, "--name", "a\u202eb"), {}, "full_name: It holds an invisible"),
-        (("--email", ANN, "--password", "short"), {}, "password: Use at least 12"),
-        (("--email", ANN, "--password", ""), {}, "password: Use at least 12"),
+        (("--email", ANN, "--password", "short"), {}, "password: Use at least 15"),
+        (("--email", ANN, "--password", ""), {}, "password: Use at least 15"),
         (("--email", ANN, "--password", "-"), {"input": ""}, "password: No password came on standard input."),
         (
             ("--email", ANN, "--password", "-"),

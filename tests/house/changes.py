@@ -55,7 +55,7 @@ DESK = Actor(user_id=1_000_000, name="Desk Person", role=Role.ADMINISTRATOR)
 TERMINAL = Actor.command_line()
 STRANGER = Actor(user_id=None, name="", role=Role.MEMBER)
 NEW_PASSWORD = "harbour candle meadow"
-WHERE = {"address": "192.0.2.1", "user_agent": "Test/1"}
+WHERE: dict[str, Any] = {"address": "192.0.2.1", "user_agent": "Test/1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +284,9 @@ USERS = (
         lambda user_id: users.renew_hash(user_id, old=hashed(), new="$argon2id$new"),
         entries=0,
     ),
+    Change(
+        users.note_password_method, nobody, lambda _: users.note_password_method("scrypt:8:8:1"), entries=0
+    ),
     Change(users.load_users, nobody, lambda _: users.load_users([made_up(1), made_up(2)], actor=DESK)),
 )
 
@@ -485,6 +488,18 @@ SIGNING_IN = (
         "of who never tried",
         entries=0,
         has_effect=False,
+    ),
+    Change(
+        throttle.count_attempt,
+        nobody,
+        lambda _: throttle.count_attempt(email="ann@example.org", address=WHERE["address"]),
+        entries=0,
+    ),
+    Change(
+        throttle.give_back,
+        lambda: throttle.count_attempt(email="ann@example.org", address=WHERE["address"]),
+        throttle.give_back,
+        entries=0,
     ),
     Change(
         throttle.forget_attempts,

@@ -194,11 +194,9 @@ def house(
     app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[House]:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords._nobodys_hash.cache_clear()
     visitor = signed_in()
     make_user(full_name="Ann", email="person2@example.org")
     yield House(app, visitor)
-    passwords._nobodys_hash.cache_clear()
 
 
 def cost_of(ask: Callable[[], Answer]) -> tuple[float, Answer]:

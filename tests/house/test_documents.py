@@ -16,10 +16,17 @@ from tests.conftest import make_settings
 from tests.house.files import repository_files
 from webapp import create_app
 from webapp.access.permissions import MANAGED_ROLES, Permission, Role, may
-from webapp.auth.rules import LINK_LIFETIME, MOST_PER_ACCOUNT, MOST_PER_ADDRESS, MOST_PER_PAIR, WINDOW
+from webapp.auth.rules import (
+    LINK_LIFETIME,
+    MAX_PER_DEVICE,
+    MOST_PER_ACCOUNT,
+    MOST_PER_ADDRESS,
+    MOST_PER_PAIR,
+    WINDOW,
+)
 from webapp.config import ROOT, Settings
 from webapp.errors import ConfigurationError
-from webapp.users.rules import SHORTEST_PASSWORD
+from webapp.users.rules import MIN_PASSWORD_ALONE
 
 REQUIRED = {
     "DATABASE_URL": "postgresql://dossier:password@127.0.0.1:5432/dossier",
@@ -191,8 +198,9 @@ def test_the_limits_of_signing_in_are_those_of_the_code() -> None:
         f"After {MOST_PER_PAIR} attempts on one account from one address,"
         f" {MOST_PER_ADDRESS} from one address, or {MOST_PER_ACCOUNT} on one account,"
         f" within {minutes:g} minutes, more are refused.",
+        f"counted by itself, {MAX_PER_DEVICE} attempts",
         f"One-time links work once, for {hours:g} hours,",
-        f"A password has at least {SHORTEST_PASSWORD} characters.",
+        f"A password has at least {MIN_PASSWORD_ALONE} characters",
     ):
         assert sentence in text
 

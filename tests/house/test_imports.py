@@ -40,7 +40,8 @@ FEATURES = frozenset({"credits", "tokens", "auth", "batches", "notes", "users", 
 FILES: dict[str, frozenset[str]] = {
     name: frozenset(uses.split())
     for name, uses in {
-        "rules": "",
+        "guessing": "",
+        "rules": "guessing",
         "passwords": "rules",
         "models": "rules",
         "queries": "models rules",
@@ -49,7 +50,7 @@ FILES: dict[str, frozenset[str]] = {
         "standing": "models",
         "statements": "models rules queries",
         "services": "statements rules passwords models queries throttle trash many presence standing",
-        "keys": "models queries",
+        "keys": "models passwords queries",
         "export": "rules queries services standing",
         "proof": "rules models queries",
         "many": "rules models queries services standing",
@@ -92,9 +93,9 @@ FILES: dict[str, frozenset[str]] = {
 # No page, no request: what every door shares. Flask's session reaches them through webapp.db alone.
 PURE_FILES = frozenset(
     {
-        *("rules", "passwords", "models", "queries", "throttle", "presence", "services", "trash", "undoing"),
-        *("many", "many_trash", "changes", "keys", "notices", "export", "amending", "proof", "statements"),
-        *("creators", "locks", "preview", "drafts", "running"),
+        *("guessing", "rules", "passwords", "models", "queries", "throttle", "presence", "services"),
+        *("trash", "undoing", "many", "many_trash", "changes", "keys", "notices", "export", "amending"),
+        *("proof", "statements", "creators", "locks", "preview", "drafts", "running"),
     }
 )
 PURE_ROOMS = frozenset({"listing", "config", "errors", "text"})

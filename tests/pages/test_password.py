@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 
-from tests.conftest import PASSWORD, MakeUser, SignedIn, read_user
+from tests.conftest import PASSWORD, MakeUser, SignedIn, read_tables, read_user
 from tests.pages.asking import (
     assert_get_asks_to_sign_in,
     assert_get_writes_nothing,
@@ -17,6 +18,7 @@ from tests.pages.asking import (
 from tests.pages.form_reader import read_form
 from tests.visitor import Visitor, field_error, field_value
 from webapp.access.actor import Actor
+from webapp.access.permissions import Role
 from webapp.auth.rules import MOST_PER_PAIR
 from webapp.auth.services import create_password_link
 from webapp.users.queries import get_user
@@ -96,8 +98,8 @@ def test_a_password_manager_can_fill_in_every_field(
     [
         ({"current_password": ""}, "current_password", "Enter your present password."),
         ({"current_password": "wrong"}, "current_password", "not your present password"),
-        ({"new_password": "short", "confirm_password": "short"}, "new_password", "at least 12"),
-        ({"new_password": "", "confirm_password": ""}, "new_password", "at least 12"),
+        ({"new_password": "short", "confirm_password": "short"}, "new_password", "at least 15"),
+        ({"new_password": "", "confirm_password": ""}, "new_password", "at least 15"),
         ({"new_password": "ann.lee was here"}, "new_password", "easy to guess"),
         ({"confirm_password": NEW + "!"}, "confirm_password", "not the same"),
         ({"confirm_password": ""}, "confirm_password", "not the same"),
@@ -137,3 +139,72 @@ def test_the_old_form_in_another_tab_cannot_be_sent_again(signed_in: SignedIn) -
     answer = visitor.post_raw(PATH, {**tab, **RIGHT})
     assert answer.status_code == 400, "its token died with the old session"
     assert NEW not in answer.text
+
+
+@pytest.mark.parametrize("role", ["auditor", "support", "administrator"])
+def test_the_help_names_the_real_minimum(signed_in: SignedIn, role: str) -> None:
+    assert "At least 15 characters." in text_of(signed_in(role).get(PATH))
+
+
+ANN = {"email": "ann@example.org", "password": PASSWORD}
+
+
+@pytest.fixture
+def temporary(app: Flask, make_user: MakeUser) -> Visitor:
+    """The browser of a person whose password another has chosen, not yet signed in."""
+    make_user(email=ANN["email"], role=Role.ADMINISTRATOR, must_change_password=True)
+    return Visitor(app)
+
+
+def test_a_password_that_another_has_chosen_is_changed_first(app: Flask, temporary: Visitor) -> None:
+    answer = temporary.post("/auth/login", {**ANN, "next": "/users/?q=bob"})
+    assert answer.status_code == 303
+    page = temporary.get(answer.headers["Location"])
+    assert "chosen by someone else" in text_of(page)
+    form = read_form(page.text, holding="new_password")
+    assert form.action == PATH
+    for path in ("/users/", "/auth/devices", "/auth/profile", "/users/new"):
+        answer = temporary.get(path)
+        assert answer.status_code == 303
+        assert urlsplit(answer.headers["Location"]).path == PATH
+    assert temporary.post("/users/new", {"email": "new@example.org"}).status_code == 303
+    assert [row for row in read_tables(app)["users"] if "new@example.org" in row] == []
+    answer = temporary.post_raw(PATH, {**form.fields, **RIGHT})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/users/?q=bob")
+    assert temporary.get("/users/?q=bob").status_code == 200
+    assert Visitor(app).post("/auth/login", {**ANN, "password": NEW}).status_code == 303
+
+
+def test_the_page_that_was_wanted_is_kept_over_the_change(temporary: Visitor) -> None:
+    temporary.post("/auth/login", ANN)
+    asked = temporary.get("/users/?q=bob")
+    form = read_form(temporary.get(asked.headers["Location"]).text, holding="new_password")
+    assert form.fields["next"] == "/users/?q=bob"
+    refused = temporary.post_raw(PATH, {**form.fields, **RIGHT, "confirm_password": "x"})
+    form = read_form(refused.text, holding="new_password")
+    answer = temporary.post_raw(PATH, {**form.fields, **RIGHT})
+    assert answer.headers["Location"] == "/users/?q=bob"
+
+
+def test_it_leads_to_no_other_site(temporary: Visitor) -> None:
+    temporary.post("/auth/login", ANN)
+    answer = temporary.post(PATH, {**RIGHT, "next": "//evil.example"})
+    assert answer.headers["Location"] == "/auth/devices"
+
+
+def test_signing_out_instead_is_possible(temporary: Visitor) -> None:
+    temporary.post("/auth/login", ANN)
+    assert temporary.post("/auth/logout").headers["Location"] == "/auth/login"
+    assert temporary.get(PATH).headers["Location"].startswith("/auth/login")
+
+
+def test_a_form_that_was_kept_over_the_sign_in_is_kept_over_the_change_too(temporary: Visitor) -> None:
+    typed = {"email": "new@example.org", "full_name": "New Person", "role": "member"}
+    asked = temporary.post("/users/new", typed)
+    signing = read_form(asked.text, holding="password")
+    page = temporary.post_raw("/auth/login", {**signing.fields, **ANN})
+    form = read_form(page.text, holding="new_password")
+    kept = temporary.post_raw(PATH, {**form.fields, **RIGHT})
+    assert "New Person" in kept.text
+    resend = read_form(kept.text, holding="full_name")
+    assert temporary.post_raw(resend.action, resend.fields).status_code == 303

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,10 +12,14 @@ from tests.auth.test_rules import OTHER_SITES
 from tests.conftest import PASSWORD, MakeUser, SignedIn, read_tables
 from tests.pages.asking import text_of
 from tests.pages.form_reader import read_form
+from tests.racing import places_taken
 from tests.visitor import Visitor, field_error, field_value
 from webapp.access.permissions import Role
-from webapp.auth.rules import MOST_PER_PAIR
+from webapp.auth.queries import find_session
+from webapp.auth.rules import MAX_PER_DEVICE, MOST_PER_ACCOUNT, MOST_PER_PAIR
+from webapp.auth.throttle import count_attempt
 from webapp.users import passwords
+from webapp.web.headers import HEADERS
 
 PATH = "/auth/login"
 ANN = {"email": "ann@example.org", "password": PASSWORD}
@@ -123,14 +128,137 @@ def test_too_many_attempts_are_told_to_wait(
     assert Visitor(visitor.app).get("/users/").status_code == 303
 
 
-def test_a_machine_at_its_limit_says_so(visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "LONGEST_WAIT_SECONDS", 0.01)
-    with passwords._place(), passwords._place():
-        answer = visitor.post(PATH, ANN)
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_who_finds_no_place_is_refused_at_once_and_keeps_what_was_typed(
+    app: Flask, visitor: Visitor, ann: None, signed_in: SignedIn, language: str
+) -> None:
+    other = signed_in("support")
+    typed = {**ANN, "email": 'ann"<b>@example.org', "next": "/help"}
+    with places_taken():
+        answer = visitor.post(PATH, typed, headers={"Accept-Language": language})
+        assert other.get("/users/").status_code == 200
+        assert visitor.get(PATH).status_code == 200
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert ("Too many people are signing in" if language == "en" else "Trop de personnes") in text_of(answer)
+    assert f'<html lang="{language}"' in answer.text
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+    form = read_form(answer.text, holding="password")
+    assert form.fields["email"] == typed["email"]
+    assert (form.fields["password"], form.fields["next"]) == ("", "/help")
+    assert read_tables(app)["attempts"] == [], "what is not compared is no attempt"
+    again = visitor.post_raw(PATH, {**form.fields, **ANN})
+    assert (again.status_code, again.headers["Location"]) == (303, "/help")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"data": "x" * 100_000, "content_type": "application/x-www-form-urlencoded"},
+        {"data": "a=1&" * 1000, "content_type": "application/x-www-form-urlencoded"},
+        {"data": b"\xff\x00=%ff", "content_type": "application/x-www-form-urlencoded"},
+        {"data": {"email": "ann"}, "content_type": "multipart/form-data"},
+        {"data": b""},
+    ],
+    ids=["long", "many fields", "no text", "multipart", "empty"],
+)
+def test_anything_can_be_refused_like_that(visitor: Visitor, sent: dict[str, Any]) -> None:
+    with places_taken():
+        answer = visitor.client.post(PATH, buffered=True, **sent)
     assert answer.status_code == 503
-    assert "Too many people are signing in" in answer.text
+    assert "@@" not in answer.text
+
+
+def test_no_place_is_told_by_the_form_as_well(
+    visitor: Visitor, ann: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last place may go between the first look and the hashing."""
+    monkeypatch.setattr(passwords, "is_full", lambda: False)
+    with places_taken():
+        answer = visitor.post(PATH, ANN)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert field_value(answer.text, "email") == ANN["email"]
+
+
+def test_a_known_device_signs_in_while_strangers_lock_the_account(
+    app: Flask, visitor: Visitor, ann: None
+) -> None:
     assert visitor.post(PATH, ANN).status_code == 303
+    visitor.post("/auth/logout")
+    lock_account(app)
+    assert Visitor(app).post(PATH, ANN).status_code == 429, "an unknown one waits"
+    assert visitor.post(PATH, ANN).status_code == 303
+
+
+def test_the_device_of_another_person_is_no_known_one(
+    app: Flask, visitor: Visitor, ann: None, make_user: MakeUser
+) -> None:
+    make_user(email="bob@example.org", role=Role.AUDITOR)
+    assert visitor.post(PATH, {**ANN, "email": "bob@example.org"}).status_code == 303
+    visitor.post("/auth/logout")
+    lock_account(app)
+    assert visitor.post(PATH, ANN).status_code == 429
+
+
+@pytest.mark.parametrize("forged", ["", "x", "WzEsIngiXQ.aaaa.bbbb", "ü"])
+def test_a_forged_device_is_no_known_one(app: Flask, visitor: Visitor, ann: None, forged: str) -> None:
+    lock_account(app)
+    visitor.client.set_cookie("dossier-device", forged)
+    assert visitor.post(PATH, ANN).status_code == 429
+
+
+def test_a_stolen_device_has_few_attempts(app: Flask, visitor: Visitor, ann: None) -> None:
+    visitor.post(PATH, ANN)
+    visitor.post("/auth/logout")
+    for _ in range(MAX_PER_DEVICE):
+        assert visitor.post(PATH, {**ANN, "password": "wrong"}).status_code == 422
+    assert visitor.post(PATH, ANN).status_code == 429
+    assert Visitor(app).post(PATH, ANN).status_code == 303, "others are not held up by it"
+
+
+def test_the_cookie_of_the_device_opens_nothing_and_lasts(visitor: Visitor, ann: None) -> None:
+    answer = visitor.post(PATH, ANN)
+    (cookie,) = (it for it in answer.headers.getlist("Set-Cookie") if it.startswith("dossier-device="))
+    for part in ("HttpOnly", "SameSite=Lax", "Path=/", f"Max-Age={400 * 24 * 3600}"):
+        assert part in cookie
+    assert "ann" not in cookie
+    visitor.client.delete_cookie("dossier")
+    assert visitor.get("/users/").status_code == 303
+
+
+def lock_account(app: Flask) -> None:
+    """From as many addresses as it takes."""
+    with app.app_context():
+        for number in range(MOST_PER_ACCOUNT):
+            count_attempt(email=ANN["email"], address=f"198.51.100.{number}")
+
+
+def test_a_wrong_device_answers_as_a_right_one(visitor: Visitor, ann: None) -> None:
+    """Refusals set no cookie, whatever the account."""
+    for email in (ANN["email"], "unknown@example.org"):
+        answer = visitor.post(PATH, {"email": email, "password": "wrong"})
+        assert not [it for it in answer.headers.getlist("Set-Cookie") if "device" in it]
+
+
+def test_signing_in_again_ends_the_earlier_session_of_this_browser(
+    app: Flask, visitor: Visitor, ann: None
+) -> None:
+    visitor.post(PATH, ANN)
+    with visitor.client.session_transaction() as cookie:
+        earlier = cookie["token"]
+    elsewhere = Visitor(app)
+    elsewhere.post(PATH, ANN)
+    visitor.post(PATH, {**ANN, "password": "wrong"})
+    assert is_alive(app, earlier), "a failure ends nothing"
+    assert visitor.post(PATH, ANN).status_code == 303
+    assert not is_alive(app, earlier)
+    assert visitor.get("/users/").status_code == 200
+    assert elsewhere.get("/users/").status_code == 200
+
+
+def is_alive(app: Flask, token: str) -> bool:
+    with app.app_context():
+        return find_session(token, app.extensions["settings"]) is not None
 
 
 def test_looking_writes_nothing(app: Flask, visitor: Visitor) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from tests.cli.test_database import run
-from tests.conftest import insert_users
+from tests.conftest import MakeUser, insert_users
 from webapp.db import atomic, get_session
 from webapp.listing.page import PageRequest, paginate
-from webapp.users.keys import count_wrong_keys, mend_keys
+from webapp.users.keys import count_wrong_keys, mend_keys, note_password_methods
 from webapp.users.models import USERS, User
-from webapp.users.queries import LISTING, select_users
+from webapp.users.queries import LISTING, list_password_methods, select_users
 
 
 @atomic
@@ -54,3 +54,17 @@ def test_the_doctor_names_the_remedy(file_app: Flask) -> None:
     assert "1 are not found by their name and e-mail" in run(file_app, "doctor").output
     assert run(file_app, "reindex").exit_code == 0
     assert "are not found" not in run(file_app, "doctor").output
+
+
+def test_methods_of_old_hashes_are_found_and_forgotten(app: Flask, make_user: MakeUser) -> None:
+    methods = ["$argon2i$v=19$m=8,t=1,p=1", "pbkdf2:sha256:1000", "scrypt:8:8:1"]
+    old = [*(f"{method}$c2FsdHNhbHQ$ab" for method in methods), "no hash"]
+    users = [make_user(hashed_password=hashed) for hashed in (*old, *old, None)]
+    make_user()
+    with app.app_context():
+        note_password_methods()
+        assert sorted(list_password_methods()) == methods
+        get_session().execute(delete(User).where(User.id.in_([user.id for user in users])))
+        get_session().commit()
+        note_password_methods()
+        assert list_password_methods() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import make_settings
 from webapp.access.permissions import Role
 from webapp.errors import Invalid
 from webapp.users.rules import (
@@ -16,6 +17,7 @@ from webapp.users.rules import (
     clean_time_zone,
     email_key,
     is_blank,
+    password_min_length,
     time_zones,
 )
 
@@ -233,52 +235,80 @@ def test_another_role_is_refused_and_the_roles_are_named(typed: str) -> None:
     assert refusal.value.field == "role"
 
 
+def clean(typed: str, role: Role = Role.AUDITOR, *, email: str = "", full_name: str = "") -> str:
+    settings = make_settings("sqlite://", trusted_hosts=("dossier.orangery.example", "localhost"))
+    return clean_password(
+        typed, role=role, email=email, full_name=full_name, settings=settings, field="password"
+    )
+
+
 @pytest.mark.parametrize(
     "typed",
     [
-        "orchard lantern",
-        "tp2k9vqw7x1z",
-        "пароль из слов",
+        "orchard lantern velvet",
+        "tp2k9vqw7x1zb4m",
+        "пароль из слов и букв",
         "correct horse battery",
-        "😀😁😂🤣😃😄😅😆😉😊😋😎",
-        "with\0NUL and more",
+        "😀😁😂🤣😃😄😅😆😉😊😋😎🙂😇🥰",
+        "with\0NUL and much more",
         "  leading and trailing  ",
-        "x1y2z3" * 42,
+        "tp2k9vqw7x1z" * 21,
     ],
 )
 def test_a_long_password_may_hold_anything(typed: str) -> None:
-    assert clean_password(typed) == typed
+    assert clean(typed) == typed
 
 
 def test_a_password_is_the_same_from_every_keyboard() -> None:
-    assert clean_password("Rene\u0301 lantern velvet") == clean_password("René lantern velvet")
-    assert clean_password("ｏｒｃｈａｒｄ lantern") == "orchard lantern"
+    assert clean("Rene\u0301 lantern velvet") == clean("René lantern velvet")
+    assert clean("ｏｒｃｈａｒｄ lantern velvet") == "orchard lantern velvet"
 
 
 @pytest.mark.parametrize(
     ("typed", "why"),
     [
-        ("", "at least 12"),
-        ("elevenchars", "at least 12"),
+        ("", "at least 15"),
+        ("fourteen chars", "at least 15"),
         ("x1y2z3" * 43, "at most 256"),
-        ("aaaaaaaaaaaa", "easy to guess"),
-        ("abababababab", "easy to guess"),
+        ("x" + "\u0301\u0323" * 125_000, "at most 256"),
+        ("a" * 15, "easy to guess"),
+        ("abababababababab", "easy to guess"),
+        ("x1y2z3" * 42, "easy to guess"),
         ("PasswordPassword", "easy to guess"),
         ("CorrectHorseBatteryStaple", "easy to guess"),
-        ("i love dossier", "easy to guess"),
-        ("ann.lee is my name", "easy to guess"),
+        ("i love dossier2026", "easy to guess"),
+        ("orangery2026orangery", "easy to guess"),
+        ("ann.lee was here", "easy to guess"),
+        ("Maximilienne-2026", "easy to guess"),
         ("broken \ud800 character", "broken character"),
     ],
     ids=lambda text: ascii(text[:20]),
 )
 def test_a_weak_password_is_refused_with_the_reason(typed: str, why: str) -> None:
     with pytest.raises(Invalid, match=why) as refusal:
-        clean_password(typed, email="Ann.Lee@example.org", field="password")
+        clean(typed, email="Ann.Lee@example.org", full_name="Ann Maximilienne Lee")
     assert refusal.value.field == "password"
 
 
+@pytest.mark.parametrize("role", Role)
+def test_who_signs_in_here_needs_a_longer_one_than_a_member(role: Role) -> None:
+    typed = "tp2k9vqw7x1zb4m"
+    assert clean(typed, role) == typed
+    if role is Role.MEMBER:
+        assert clean(typed[:8], role) == typed[:8]
+    with pytest.raises(Invalid):
+        clean(typed[: 7 if role is Role.MEMBER else 14], role)
+
+
+def test_the_shortest_password_depends_on_role_setting_and_second_factor() -> None:
+    settings = make_settings("sqlite://", member_password_min_length=10)
+    assert password_min_length(Role.MEMBER, settings) == 10
+    assert password_min_length(Role.SUPPORT, settings) == 15
+    assert password_min_length(Role.SUPPORT, settings, has_second_factor=True) == 8
+
+
 def test_a_short_local_part_may_occur_in_a_password_by_chance() -> None:
-    assert clean_password("annotated lantern", email="ann@example.org")
+    assert clean("annotated lantern velvet", email="ann@example.org")
 
 
 @pytest.mark.parametrize(("typed", "stored"), [("", None), ("en", "en"), ("fr", "fr")])

@@ -22,6 +22,10 @@ class SignInRequired(Exception):
     """The page needs somebody signed in and nobody is."""
 
 
+class NewPasswordRequired(Exception):
+    """Another person has chosen the password: until it is changed no other page opens."""
+
+
 def requires(permission: Permission) -> Callable[[View], View]:
     def name_permission(view: View) -> View:
         view.permission = permission  # type: ignore[attr-defined]
@@ -32,6 +36,12 @@ def requires(permission: Permission) -> Callable[[View], View]:
 
 def permission_of(view: Callable[..., Any]) -> Permission | None:
     return getattr(view, "permission", None)
+
+
+def before_new_password(view: View) -> View:
+    """Opens also while the person must change their password first."""
+    view.is_before_new_password = True  # type: ignore[attr-defined]
+    return view
 
 
 def unattended(view: View) -> View:
@@ -60,7 +70,8 @@ def guard_routes(app: Flask) -> None:
 def _ask_permission() -> None:
     if request.endpoint is None:  # no such page: answered as such by Flask
         return
-    permission = permission_of(current_app.view_functions[request.endpoint])
+    view = current_app.view_functions[request.endpoint]
+    permission = permission_of(view)
     if permission is Permission.PUBLIC:
         return
     identity = find_identity()
@@ -68,4 +79,6 @@ def _ask_permission() -> None:
         raise SignInRequired
     if permission is None:
         raise Forbidden(N_("Your role does not allow this. Ask an administrator."))
+    if identity.must_change_password and not getattr(view, "is_before_new_password", False):
+        raise NewPasswordRequired
     identity.actor.require(permission)

@@ -39,6 +39,7 @@ class Identity:
     scopes: frozenset[Permission] | None = None
     is_confirmed: bool = True
     notices_since: datetime | None = None
+    must_change_password: bool = False
 
     @property
     def display_name(self) -> str:

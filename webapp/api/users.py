@@ -186,9 +186,15 @@ def list_active_users(query: ActiveUsersQuery) -> Answer:
 
 
 def hash_password(body: NewUser) -> dict[str, str | None]:
-    email = rules.clean_email(body.email)
-    hashed = None if body.password is None else services.hash_new_password(body.password, email=email)
-    return {"hashed_password": hashed}
+    email, role = rules.clean_email(body.email), rules.clean_role(body.role)
+    full_name = rules.clean_full_name(body.full_name)
+    if body.password is None:
+        return {"hashed_password": None}
+    return {
+        "hashed_password": services.hash_new_password(
+            body.password, role=role, email=email, full_name=full_name
+        )
+    }
 
 
 @calls.post(

@@ -10,6 +10,7 @@ from webapp.access.identity import set_identity_loader
 def register(app: Flask) -> None:
     from webapp.auth.browser import PageSessions, load_identity
     from webapp.auth.confirmation import add_confirmation
+    from webapp.auth.flood import refuse_floods
     from webapp.auth.notice_views import blueprint as notices
     from webapp.auth.refusals import add_refusals
     from webapp.auth.services import carry_link
@@ -32,3 +33,4 @@ def register(app: Flask) -> None:
     add_panel(app, "user deletion", describe_deletion)
     app.register_blueprint(blueprint)
     app.register_blueprint(notices)
+    refuse_floods(app)

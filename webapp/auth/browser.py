@@ -9,7 +9,9 @@ from hashlib import sha256
 
 from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response
 
 from webapp.access.actor import Door
 from webapp.access.guards import is_unattended
@@ -17,7 +19,7 @@ from webapp.access.identity import Identity, door_of_request, find_identity
 from webapp.access.permissions import may_sign_in
 from webapp.auth import services
 from webapp.auth.queries import find_session, is_session_open
-from webapp.auth.rules import MAX_CONFIRMATION_AGE, SEEN_INTERVAL
+from webapp.auth.rules import DEVICE_LIFETIME, MAX_CONFIRMATION_AGE, SEEN_INTERVAL, new_token
 from webapp.config import Settings
 from webapp.extensions import utc_now
 from webapp.web.language import forget_language
@@ -65,6 +67,7 @@ def load_identity() -> Identity | None:
         credential=partial(is_session_open, row.session_id),
         is_confirmed=now - row.confirmed_at < MAX_CONFIRMATION_AGE,
         notices_since=row.notices_since,
+        must_change_password=row.must_change_password,
     )
 
 
@@ -122,6 +125,12 @@ def seen_until(user_id: int) -> datetime | None:
     return None
 
 
+def known_token() -> str | None:
+    """That of the session which this browser is in, or was."""
+    token = session.get(_TOKEN)
+    return token if isinstance(token, str) else None
+
+
 def forget_token() -> str | None:
     """Empty the cookie; the token that was in it."""
     token = session.get(_TOKEN)
@@ -134,6 +143,39 @@ def forget_token() -> str | None:
 def had_token() -> bool:
     """Whether this browser was signed in before: then its session has ended, else it never began."""
     return _TOKEN in session
+
+
+def find_device() -> tuple[int, str] | None:
+    """Return who has signed in in this browser before, and its id; it opens nothing (throttle.py)."""
+    try:
+        user_id, device = _device_serializer().loads(
+            request.cookies.get(_device_cookie(), ""), max_age=int(DEVICE_LIFETIME.total_seconds())
+        )
+    except (BadData, TypeError, ValueError):
+        return None
+    return user_id, device
+
+
+def remember_device(response: Response, user_id: int) -> None:
+    """Give this browser an id for attempts of that person, or keep the one it has."""
+    found = find_device()
+    device = found[1] if found and found[0] == user_id else new_token()
+    response.set_cookie(
+        _device_cookie(),
+        _device_serializer().dumps([user_id, device]),
+        max_age=DEVICE_LIFETIME,
+        secure=settings().session_cookie_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _device_cookie() -> str:
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-device"
+
+
+def _device_serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.secret_key or "", salt="device")
 
 
 def remote_address() -> str:

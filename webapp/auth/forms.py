@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from wtforms import EmailField, PasswordField, SelectChoice, SelectField, StringField, ValidationError
 
+from webapp.access.permissions import Role
+from webapp.db import get_settings
 from webapp.errors import N_
 from webapp.users import rules
 from webapp.web.forms import Form, VersionField, follows
@@ -30,17 +33,24 @@ class ConfirmationForm(Form):
 
 
 class NewPasswordForm(Form):
-    new_password = PasswordField(
-        N_("New password"), description=N_("At least 12 characters. A few unrelated words are good.")
-    )
+    new_password = PasswordField(N_("New password"))
     confirm_password = PasswordField(N_("The same again"))
 
-    def __init__(self, *args: Any, email: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, role: Role = Role.MEMBER, email: str = "", full_name: str = "", **kwargs: Any
+    ) -> None:
+        """Whose password it is: the rules depend on that."""
         super().__init__(*args, **kwargs)
-        self._email = email
+        self._rule = partial(
+            rules.clean_password, role=role, email=email, full_name=full_name, settings=get_settings()
+        )
+        self.new_password.description = gettext(
+            "At least %(least)s characters. Three or four unrelated words work well.",
+            least=rules.password_min_length(role, get_settings()),
+        )
 
     def validate_new_password(self, field: PasswordField) -> None:
-        follows(lambda value: rules.clean_password(value, email=self._email))(self, field)
+        follows(self._rule)(self, field)
 
     def validate_confirm_password(self, field: PasswordField) -> None:
         if field.data != self.new_password.data:

@@ -55,6 +55,7 @@ _FIND_SESSION = select(
     _users.language,
     _users.time_zone,
     _users.session_epoch,
+    _users.must_change_password,
 ).where(_users.id == _sessions.user_id, _sessions.token_hash == bindparam("token_hash"), _IS_ALIVE)
 
 

@@ -6,7 +6,7 @@ from flask import Flask, current_app, make_response, redirect, render_template, 
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response
 
-from webapp.access.guards import SignInRequired, is_unattended, permission_of
+from webapp.access.guards import NewPasswordRequired, SignInRequired, is_unattended, permission_of
 from webapp.access.identity import find_identity, page_actor
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.auth.browser import forget_token, had_token
@@ -62,6 +62,7 @@ _LABELS = {
 def add_refusals(app: Flask) -> None:
     app.register_error_handler(SignInRequired, _ask_to_sign_in)
     app.register_error_handler(SignInEnded, _ask_to_sign_in)
+    app.register_error_handler(NewPasswordRequired, _ask_for_new_password)
     app.register_error_handler(CSRFError, _answer_old_token)
 
 
@@ -95,6 +96,14 @@ def _label(name: str) -> str | None:
 
 def _shown(name: str, value: str) -> str:
     return gettext(ROLE_LABELS[Role(value)]) if name == "role" and value in ROLE_LABELS else value
+
+
+def _ask_for_new_password(_error: NewPasswordRequired) -> Response:
+    if is_unattended():
+        return Response(status=401)
+    is_page = request.method in {"GET", "HEAD"}
+    wanted = request.full_path.rstrip("?") if is_page else safe_path(page_before(), "/")
+    return redirect(url_for("auth.change_password", next=None if wanted == "/" else wanted), 303)
 
 
 def _ask_to_sign_in(_error: SignInRequired | SignInEnded) -> Response:

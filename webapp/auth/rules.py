@@ -24,6 +24,10 @@ WINDOW = timedelta(minutes=15)
 MOST_PER_PAIR = 10
 MOST_PER_ADDRESS = 100
 MOST_PER_ACCOUNT = 100
+# A browser in which this account has signed in before is counted by itself: strangers cannot use its attempts
+# up, wherever and however often they guess.
+MAX_PER_DEVICE = 10
+DEVICE_LIFETIME = timedelta(days=400)  # browsers keep no cookie for longer
 
 
 def new_token() -> str:

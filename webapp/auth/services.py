@@ -28,12 +28,14 @@ from webapp.history.rules import LEFT_OUT, Kind, count_left_out
 from webapp.history.services import Subject, record
 from webapp.users import passwords
 from webapp.users.models import User
-from webapp.users.rules import clean_password
+from webapp.users.queries import list_password_methods
 from webapp.users.services import (
     Bond,
     about,
+    clean_password_of,
     lock_user,
     lock_with_actor,
+    note_password_method,
     note_sign_in,
     renew_hash,
     store_password,
@@ -43,26 +45,64 @@ from webapp.users.standing import lock_standing, lock_users
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
 
-def sign_in(*, email: str, password: str, address: str, user_agent: str, actor: Actor) -> str:
-    """Answer the token of a new session.
+def sign_in(
+    *,
+    email: str,
+    password: str,
+    address: str,
+    user_agent: str,
+    device: tuple[int, str] | None = None,
+    earlier: str | None = None,
+    actor: Actor,
+) -> str:
+    """Answer the token of a new session, which ends the one with the token ``earlier``.
+
+    ``device`` is whose browser it was at a former sign-in, and its id: their attempts in it are counted
+    apart.
 
     Raises Invalid with one and the same message, after the same work, whether the account does not
-    exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled.
-    The slow hash is compared while no lock is held, so that nobody waits for it.
+    exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled, and Busy.
+    The slow hash is compared while no lock is held, so that nobody waits for it. The place to hash in is
+    taken before the attempt is counted: what finds none costs no write, and was no guess.
     """
-    _count_attempt(email=email, address=address, actor=actor)
     found = find_credentials(email)
-    matches = passwords.verify_password(found.hashed_password if found else None, password)
-    reason = _refusal(found, matches=matches)
+    known = device[1] if device and found and device[0] == found.user_id else None
+    throttle.refuse_throttled(email=email, address=address, device=known)
+    with passwords.take_place():
+        counted = _count_attempt(email=email, address=address, device=known, actor=actor)
+        matches = _matches(found, password)
+        reason = _refusal(found, matches=matches)
+        rehashed = _rehash(found, password) if reason is None else None
     if found is None or reason is not None:
         _record_refusal(found, email=email, reason=reason or "unknown", actor=actor)
         raise Invalid(REFUSED)
-    rehashed = (
-        passwords.hash_password(password) if passwords.needs_rehash(found.hashed_password or "") else None
-    )
     return _start_session(
-        found, email=email, address=address, user_agent=user_agent, rehashed_password=rehashed, actor=actor
+        found,
+        email=email,
+        address=address,
+        user_agent=user_agent,
+        rehashed_password=rehashed,
+        device=known,
+        earlier=earlier,
+        counted=counted,
+        actor=actor,
     )
+
+
+def _matches(found: Credentials | None, password: str) -> bool:
+    """Compare, by the same work for all accounts: that of each method of which there are hashes."""
+    methods = list_password_methods()
+    method = passwords.method_of(found.hashed_password or "") if found else None
+    if method is not None and method != passwords.CURRENT_METHOD and method not in methods:
+        note_password_method(method)
+    return passwords.verify_password(found.hashed_password if found else None, password, methods=methods)
+
+
+def _rehash(found: Credentials | None, password: str) -> str | None:
+    """The hash of the day, where the stored one is not."""
+    if found is None or not passwords.needs_rehash(found.hashed_password or ""):
+        return None
+    return passwords.hash_password(password)
 
 
 def _refusal(found: Credentials | None, *, matches: bool) -> str | None:
@@ -88,12 +128,12 @@ def _record_refusal(
     record(Kind.SIGN_IN_FAILED, actor=actor, subject=subject, facts=facts)
 
 
-def _count_attempt(*, email: str, address: str, actor: Actor) -> None:
-    """Raises Throttled. Of those refused on one account or from one address in a window the 1st, the 10th,
-    the 100th and so on are recorded, so that a flood is seen and does not fill the history.
+def _count_attempt(*, email: str, address: str, device: str | None = None, actor: Actor) -> throttle.Counted:
+    """Raises Throttled. Of those that are counted beyond a limit the 1st, the 10th and so on are recorded;
+    most are refused before they are counted. So a flood is seen, and does not fill the history.
     """
     try:
-        throttle.count_attempt(email=email, address=address)
+        return throttle.count_attempt(email=email, address=address, device=device)
     except Throttled as error:
         left_out = count_left_out(error.refused)
         if left_out is not None:
@@ -104,15 +144,20 @@ def _count_attempt(*, email: str, address: str, actor: Actor) -> None:
 
 def require_current_password(
     user: User, *, password: str, address: str, actor: Actor, field: str = "current_password"
-) -> None:
+) -> throttle.Counted:
     """For one who is signed in, and gives their password once more. Slow: call it in no transaction.
 
-    Raises Invalid on the ``field`` where it is another, and Throttled where too many were; both are recorded.
+    Answer what was counted, to be given back. Raises Invalid on the ``field`` where it is another, and
+    Throttled where too many were, which are recorded; and Busy.
     """
-    _count_attempt(email=user.email, address=address, actor=actor)
-    if not passwords.verify_password(user.hashed_password, password):
+    throttle.refuse_throttled(email=user.email, address=address)
+    with passwords.take_place():
+        counted = _count_attempt(email=user.email, address=address, actor=actor)
+        is_right = passwords.verify_password(user.hashed_password, password)
+    if not is_right:
         _record_wrong_password(user, actor)
         raise Invalid(N_("This is not your present password."), field=field)
+    return counted
 
 
 @atomic
@@ -128,6 +173,9 @@ def _start_session(
     address: str,
     user_agent: str,
     rehashed_password: str | None,
+    device: str | None = None,
+    earlier: str | None = None,
+    counted: throttle.Counted = (),
     actor: Actor,
 ) -> str:
     """The epoch is the one the password was compared under: changed meanwhile, it lets nobody in."""
@@ -138,7 +186,10 @@ def _start_session(
     note_sign_in(found.user_id)
     if rehashed_password is not None:
         renew_hash(found.user_id, old=found.hashed_password or "", new=rehashed_password)
-    throttle.forget_attempts(email=email, address=address)
+    if earlier is not None:
+        get_session().execute(delete(SignInSession).where(SignInSession.token_hash == hash_token(earlier)))
+    throttle.give_back(counted)
+    throttle.forget_attempts(email=email, address=address, device=device)
     own = replace(actor, user_id=found.user_id, name=found.name, role=found.role)
     record(Kind.SIGNED_IN, actor=own, subject=Subject(found.user_id, found.name))
     return token
@@ -244,20 +295,34 @@ def change_password(
 
     Raises Invalid on the field, Throttled when the present password was guessed too often, SignInEnded.
     """
-    email, verified = user.email, user.hashed_password
-    require_current_password(user, password=current, address=address, actor=actor)
-    cleaned = clean_password(new, email=email, field="new_password")
-    if passwords.is_same(current, cleaned):
-        raise Invalid(N_("This is your current password. Choose another one."), field="new_password")
-    hashed = passwords.hash_password(cleaned)
+    verified = user.hashed_password
+    with passwords.take_place():
+        counted = require_current_password(user, password=current, address=address, actor=actor)
+        cleaned = clean_password_of(user, new)
+        if passwords.is_same(current, cleaned):
+            raise Invalid(N_("This is your current password. Choose another one."), field="new_password")
+        hashed = passwords.hash_password(cleaned)
     return _replace_password(
-        user, verified=verified, hashed=hashed, address=address, user_agent=user_agent, actor=actor
+        user,
+        verified=verified,
+        hashed=hashed,
+        address=address,
+        user_agent=user_agent,
+        counted=counted,
+        actor=actor,
     )
 
 
 @atomic
 def _replace_password(
-    user: User, *, verified: str | None, hashed: str, address: str, user_agent: str, actor: Actor
+    user: User,
+    *,
+    verified: str | None,
+    hashed: str,
+    address: str,
+    user_agent: str,
+    counted: throttle.Counted,
+    actor: Actor,
 ) -> str:
     """All in one transaction: a change that is said to have failed signs out no device. ``verified`` is the
     hash that the current password was compared with.
@@ -267,6 +332,7 @@ def _replace_password(
         raise Invalid(N_("Your password was changed meanwhile. Enter the new one."), field="current_password")
     store_password(user, hashed=hashed, actor=actor)
     token = open_session(user_id=user.id, epoch=user.session_epoch, address=address, user_agent=user_agent)
+    throttle.give_back(counted)
     throttle.forget_attempts(email=user.email, address=address)
     return token
 
@@ -279,13 +345,21 @@ def confirm_identity(
     Raises Invalid on the field, Throttled and Busy; SignInEnded when the session ended meanwhile.
     """
     email, hashed = user.email, user.hashed_password
-    require_current_password(user, password=password, address=address, actor=actor, field="password")
-    _confirm_session(session_id, hashed=hashed, email=email, address=address, actor=actor)
+    counted = require_current_password(
+        user, password=password, address=address, actor=actor, field="password"
+    )
+    _confirm_session(session_id, hashed=hashed, email=email, address=address, counted=counted, actor=actor)
 
 
 @atomic
 def _confirm_session(
-    session_id: int | None, *, hashed: str | None, email: str, address: str, actor: Actor
+    session_id: int | None,
+    *,
+    hashed: str | None,
+    email: str,
+    address: str,
+    counted: throttle.Counted,
+    actor: Actor,
 ) -> None:
     """The password that was compared must still be the one there is, and the session not be ended."""
     session = get_session()
@@ -294,6 +368,7 @@ def _confirm_session(
         raise Invalid(N_("Your password was changed just now. Enter the new one."), field="password")
     own = update(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == actor.user_id)
     session.execute(own.values(confirmed_at=utc_now()))
+    throttle.give_back(counted)
     throttle.forget_attempts(email=email, address=address)
 
 
@@ -354,8 +429,8 @@ def lift_throttle(user: User, *, addresses: Iterable[str], actor: Actor) -> None
 def use_password_link(token: str, *, password: str, address: str, actor: Actor) -> User:
     """Set the password of the link's person. Raises NotFound when the link is used up or expired."""
     user = get_link_owner(token)
-    cleaned = clean_password(password, email=user.email)
-    return _spend_link(token, hashed=passwords.hash_password(cleaned), address=address, actor=actor)
+    hashed = passwords.hash_password(clean_password_of(user, password))
+    return _spend_link(token, hashed=hashed, address=address, actor=actor)
 
 
 @atomic

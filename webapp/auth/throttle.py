@@ -10,11 +10,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.auth.models import Attempts
-from webapp.auth.rules import MOST_PER_ACCOUNT, MOST_PER_ADDRESS, MOST_PER_PAIR, WINDOW, network_of
+from webapp.auth.rules import (
+    MAX_PER_DEVICE,
+    MOST_PER_ACCOUNT,
+    MOST_PER_ADDRESS,
+    MOST_PER_PAIR,
+    WINDOW,
+    network_of,
+)
 from webapp.db import atomic, get_session
 from webapp.errors import N_, Throttled
 from webapp.extensions import utc_now
@@ -23,30 +30,78 @@ from webapp.users.rules import email_key
 SWEPT_AT_ONCE = 100
 
 
-def count_attempt(*, email: str, address: str) -> None:
-    """Raises Throttled when this account or this address has used up its attempts."""
-    network = network_of(address)
-    over = _count(
-        (
-            (_key("address", network), MOST_PER_ADDRESS),
-            (_pair(email, network), MOST_PER_PAIR),
-            (_key("account", email_key(email)), MOST_PER_ACCOUNT),
+Counted = tuple[tuple[str, datetime], ...]  # each key, and when its window began
+Limits = tuple[tuple[str, int], ...]
+
+
+def refuse_throttled(*, email: str, address: str, device: str | None = None) -> None:
+    """Raise Throttled where count_attempt() has before, and would again.
+
+    It only spares what is refused anyway a place among those who sign in, and the database a write. The first
+    that is refused is counted: so it is recorded, on one worker.
+    """
+    limits = dict(_limits(email, address, device))
+    now = utc_now()
+    rows = get_session().execute(
+        select(Attempts.started_at, Attempts.key, Attempts.tried).where(
+            Attempts.key.in_(limits), Attempts.started_at > now - WINDOW
         )
     )
-    if over is not None:
-        waits, refused = over
-        raise Throttled(
-            N_("Too many attempts. Wait for %(minutes)s min, then try again."),
-            retry_after=waits,
-            refused=refused,
-            minutes=-(-waits // 60),
+    ends = [row.started_at + WINDOW for row in rows if row.tried > limits[row.key]]
+    if ends:
+        raise _throttled(max(ends), now)
+
+
+def count_attempt(*, email: str, address: str, device: str | None = None) -> Counted:
+    """Answer what was counted, to be given back where the attempt was a success.
+
+    ``device`` is the id of a browser in which this account has signed in before. Raises Throttled when this
+    device, account or address has used up its attempts.
+    """
+    return _count(_limits(email, address, device))
+
+
+def _limits(email: str, address: str, device: str | None) -> Limits:
+    """Each key that counts, the address first, with its limit."""
+    if device is not None:
+        return ((_key("device", device), MAX_PER_DEVICE),)
+    network = network_of(address)
+    return (
+        (_key("address", network), MOST_PER_ADDRESS),
+        (_pair(email, network), MOST_PER_PAIR),
+        (_key("account", email_key(email)), MOST_PER_ACCOUNT),
+    )
+
+
+def _throttled(end: datetime, now: datetime, *, refused: int = 1) -> Throttled:
+    waits = int((end - now).total_seconds()) + 1
+    return Throttled(
+        N_("Too many attempts. Wait for %(minutes)s min, then try again."),
+        retry_after=waits,
+        refused=refused,
+        minutes=-(-waits // 60),
+    )
+
+
+@atomic
+def give_back(counted: Counted) -> None:
+    """Take back this one attempt, which was a success: what others have tried stays counted."""
+    for key, started_at in counted:
+        get_session().execute(
+            update(Attempts)
+            .where(Attempts.key == key, Attempts.started_at == started_at, Attempts.tried > 0)
+            .values(tried=Attempts.tried - 1)
         )
 
 
 @atomic
-def forget_attempts(*, email: str, address: str) -> None:
-    """After a right password or a new one the account starts afresh."""
-    keys = (_key("account", email_key(email)), _pair(email, network_of(address)))
+def forget_attempts(*, email: str, address: str, device: str | None = None) -> None:
+    """After a right password or a new one the account starts afresh; a known device does by itself, and what
+    strangers have guessed at the account meanwhile stays counted.
+    """
+    keys = [_key("account", email_key(email)), _pair(email, network_of(address))]
+    if device is not None:
+        keys = [_key("device", device)]
     get_session().execute(delete(Attempts).where(Attempts.key.in_(keys)))
 
 
@@ -74,21 +129,30 @@ def forget_account(*, email: str, addresses: Iterable[str]) -> bool:
     return bool(get_session().execute(gone).all())
 
 
-@atomic
-def _count(limits: Iterable[tuple[str, int]]) -> tuple[int, int] | None:
-    """Count one attempt on each key in turn; at the first that is over its limit the seconds to wait, and how
-    many were refused there.
+def _count(limits: Limits) -> Counted:
+    """Count one attempt on each key in turn; what is refused is counted all the same, and committed.
 
-    What is refused counts no further, so that a flood from one address fills no table. All take the
-    address first, so no two requests can wait for each other crosswise.
+    It counts no further then, so that a flood from one address fills no table. All take the address first,
+    so no two requests can wait for each other crosswise.
     """
+    counted, over, now = _count_until_refused(limits)
+    if over is not None:
+        raise _throttled(over[0], now, refused=over[1])
+    return counted
+
+
+@atomic
+def _count_until_refused(limits: Limits) -> tuple[Counted, tuple[datetime, int] | None, datetime]:
+    """Also answer, at the first key over its limit, when its window ends and how many were refused there."""
     now = utc_now()
+    counted: list[tuple[str, datetime]] = []
     for key, most in limits:
         started_at, tried = _increment(key, now)
         if tried > most:
-            return int((started_at + WINDOW - now).total_seconds()) + 1, tried - most
+            return (), (started_at + WINDOW, tried - most), now
+        counted.append((key, started_at))
     _sweep(now)
-    return None
+    return tuple(counted), None, now
 
 
 def _sweep(now: datetime) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webapp.access.guards import requires
+from webapp.access.guards import before_new_password, requires
 from webapp.access.identity import (
+    Identity,
     current_actor,
     current_identity,
     find_identity,
@@ -18,13 +20,17 @@ from webapp.access.identity import (
 from webapp.access.permissions import Permission, may_sign_in
 from webapp.auth import services
 from webapp.auth.browser import (
+    find_device,
     forget_token,
+    known_token,
     reload_identity,
+    remember_device,
     remember_token,
     remote_address,
     settings,
     user_agent,
 )
+from webapp.auth.flood import BUSY_SECONDS
 from webapp.auth.forms import ChangePasswordForm, NewPasswordForm, ProfileForm, SignInForm
 from webapp.auth.models import SignInSession
 from webapp.auth.notice_views import begin_notices
@@ -72,24 +78,34 @@ def sign_in() -> Response:
             password=form.password.data,
             address=remote_address(),
             user_agent=user_agent(),
+            device=find_device(),
+            earlier=known_token(),
             actor=page_actor(),
         )
     except (Invalid, Throttled, Busy) as error:
         form.show(error)
         return _refuse(show_sign_in(form, next_url=next_url, resend=resend), error)
     remember_token(token)
-    find_identity()
+    identity = find_identity()
     is_news = begin_notices()
     kept = open_form(resend)
-    if kept:
-        return show_resend(kept)
-    return redirect(url_for("notices.show_notices", next=next_url) if is_news else next_url, 303)
+    where = url_for("notices.show_notices", next=next_url) if is_news else next_url
+    page = show_resend(kept) if kept else redirect(where, 303)
+    if identity is not None and identity.must_change_password:
+        page = redirect(url_for("auth.change_password", next=next_url), 303)
+        if kept:  # which no address carries
+            page = _show_change_password(_own_form(identity, empty=True), next_url=next_url, resend=resend)
+    if identity is not None:
+        remember_device(page, identity.id)
+    return page
 
 
 def _refuse(page: Response, error: Invalid | Throttled | Busy) -> Response:
     page.status_code = {Throttled: 429, Busy: 503}.get(type(error), 422)
     if isinstance(error, Throttled):
         page.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Busy):
+        page.headers["Retry-After"] = str(BUSY_SECONDS)
     return page
 
 
@@ -110,9 +126,12 @@ def sign_out() -> Response:
 
 @blueprint.route("/auth/password", methods=["GET", "POST"])
 @requires(Permission.OWN_ACCOUNT)
+@before_new_password
 def change_password() -> Response:
     identity = current_identity()
-    form = ChangePasswordForm(email=identity.email)
+    next_url = safe_path(request.values.get("next", ""), url_for("auth.list_devices"))
+    resend = request.form.get("resend", "")
+    form = _own_form(identity)
     status = 200
     if form.validate_on_submit():
         try:
@@ -126,19 +145,36 @@ def change_password() -> Response:
             )
         except (Invalid, Throttled, Busy) as error:
             form.show(error)
-            return _refuse(_show_password_form(form), error)
+            return _refuse(_show_change_password(form, next_url=next_url, resend=resend), error)
         else:
             remember_token(token)
+            kept = open_form(resend)
             tell(gettext("Your password is changed. All your other devices are signed out."))
-            return redirect(url_for("auth.list_devices"), 303)
+            return show_resend(kept) if kept else redirect(next_url, 303)
     elif form.errors:
         status = 422
-    return _show_password_form(form, status)
+    return _show_change_password(form, next_url=next_url, resend=resend, status=status)
 
 
-def _show_password_form(form: ChangePasswordForm, status: int = 200) -> Response:
-    link = find_open_link(current_identity().id)
-    return make_response(render_template("auth/password.html", form=form, link=link), status)
+def _own_form(identity: Identity, *, empty: bool = False) -> ChangePasswordForm:
+    make = partial(ChangePasswordForm, formdata=None) if empty else ChangePasswordForm
+    return make(role=identity.role, email=identity.email, full_name=identity.full_name)
+
+
+def _show_change_password(
+    form: ChangePasswordForm, *, next_url: str, resend: str, status: int = 200
+) -> Response:
+    """Show the form; also as the answer to a sign-in, after which a new password is the first thing."""
+    identity = current_identity()
+    page = render_template(
+        "auth/password.html",
+        form=form,
+        next_url=next_url,
+        resend=resend,
+        must_change=identity.must_change_password,
+        link=find_open_link(identity.id),
+    )
+    return make_response(page, status)
 
 
 @blueprint.get("/auth/devices")
@@ -216,7 +252,7 @@ def use_password_link(token: str) -> Response:
     """Opening the link does not use it up: mail scanners open links too."""
     try:
         user = get_link_owner(token)
-        form = NewPasswordForm(email=user.email)
+        form = NewPasswordForm(role=user.role, email=user.email, full_name=user.full_name)
         status = 200
         if form.validate_on_submit():
             user = services.use_password_link(

@@ -11,11 +11,11 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Role
 from webapp.cli.demo_data import DemoData, Row
 from webapp.cli.errors import say_errors
-from webapp.db import init_db
+from webapp.db import get_settings, init_db
 from webapp.history import queries as history
 from webapp.listing.maintenance import drop_indexes, make_indexes, rebuild_indexes, settle
 from webapp.tokens import queries as tokens
-from webapp.users.keys import mend_keys
+from webapp.users.keys import mend_keys, note_password_methods
 from webapp.users.passwords import generate_password
 from webapp.users.queries import LISTING, count_users, find_highest_id, has_administrator
 from webapp.users.services import create_user, load_users
@@ -76,6 +76,7 @@ def reindex() -> None:
     """Make the indexes, totals and searches of the lists anew; others can read meanwhile."""
     tell_index("what is searched and sorted by")
     mend_keys()
+    note_password_methods()
     for listing in LISTINGS:
         rebuild_indexes(listing, tell_index)
     click.echo("All indexes, totals and searches are made anew.")
@@ -102,6 +103,7 @@ def demo(address: str) -> None:
             full_name="Ada Administrator",
             role=Role.ADMINISTRATOR,
             password=password,
+            must_change_password=not get_settings().debug,  # on one's own machine it is one's own
             actor=Actor.command_line(),
         )
     if count_users() == 1:

@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from webapp.access.actor import Actor
-from webapp.access.permissions import Role
+from webapp.access.permissions import Role, may_sign_in
 from webapp.cli.errors import say_errors
 from webapp.db import get_session
 from webapp.db.session import lift_time_limit
@@ -44,6 +44,7 @@ def create_admin(email: str, name: str, password: str | None) -> None:
     )
     click.echo(f"Administrator {user.email} is created.")
     tell_generated(password, chosen)
+    tell_temporary(user)
 
 
 @click.group("users")
@@ -83,6 +84,7 @@ def create(email: str, name: str, role: str, password: str | None) -> None:
     chosen = read_password(password) if password else None
     user = services.create_user(email=email, full_name=name, role=role, password=chosen, actor=ACTOR)
     click.echo(f"User {user.email} is created with id {user.id}.")
+    tell_temporary(user)
 
 
 @users.command("activate")
@@ -117,6 +119,7 @@ def set_password(email: str, password: str | None) -> None:
     services.set_password(user, password=chosen, actor=ACTOR, field="password")
     click.echo(f"{user.email} has a new password.")
     tell_generated(password, chosen)
+    tell_temporary(user)
 
 
 @users.command("erase")
@@ -154,6 +157,12 @@ def read_password(option: str | None) -> str:
     if not line:
         raise Invalid("No password came on standard input.", field="password")
     return line
+
+
+def tell_temporary(user: User) -> None:
+    """Members use their password elsewhere, where another application decides."""
+    if user.must_change_password and may_sign_in(user.role):
+        click.echo("It must be changed at the first sign-in.")
 
 
 def tell_generated(option: str | None, password: str) -> None:

@@ -47,17 +47,17 @@ def get_session() -> Session:
     return sqla.session()
 
 
+def get_settings() -> Settings:
+    """The settings of the present application: for services, which know no Flask."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
 def get_connection() -> Connection:
     """The session's, in its transaction: for what every call asks of columns. The session itself takes half
     as long again. What it holds must be flushed before.
     """
     return get_session().connection()
-
-
-def get_settings() -> Settings:
-    """Those of the application at hand, for services, which know no Flask."""
-    found: Settings = current_app.extensions["settings"]
-    return found
 
 
 def bind_database(app: Flask, settings: Settings) -> None:

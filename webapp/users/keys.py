@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from random import sample
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from webapp.db import atomic, get_session
 from webapp.listing.types import AnyRow, AnySelect
-from webapp.users.models import USERS, derive_keys
+from webapp.users.models import USERS, PasswordMethod, derive_keys
+from webapp.users.passwords import CURRENT_METHOD, method_of
 from webapp.users.queries import find_highest_id
 
 SAMPLED = 2_000
@@ -34,6 +35,18 @@ def mend_keys() -> int:
     while last < find_highest_id():
         mended += _mend(last, last := last + ROWS_AT_ONCE)
     return mended
+
+
+@atomic
+def note_password_methods() -> None:
+    """Look through all hashes for methods that sign-ins do not know of: after rows were brought in by SQL."""
+    old = _c.hashed_password.not_like(f"{CURRENT_METHOD}$%")
+    hashes = get_session().scalars(
+        select(_c.hashed_password).where(old), execution_options={"yield_per": 1000}
+    )
+    methods = {method for hashed in hashes if hashed and (method := method_of(hashed))}
+    get_session().execute(delete(PasswordMethod))
+    get_session().add_all(PasswordMethod(method=method) for method in sorted(methods))
 
 
 @atomic

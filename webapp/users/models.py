@@ -114,6 +114,17 @@ class User(Base):
         return self.full_name or self.email
 
 
+class PasswordMethod(Base):
+    """A method of hashing of which there are, or were, passwords besides the present one.
+
+    A sign-in does the work of all of them, so that its time does not tell whose hash is of which.
+    """
+
+    __tablename__ = "password_methods"
+
+    method: Mapped[str] = mapped_column(String(100), primary_key=True)
+
+
 class Trashed(Base):
     """Somebody in the trash: the whole row as JSON, out of the way of every list, sign-in and e-mail."""
 

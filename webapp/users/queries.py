@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from webapp.users.models import (
     TOTALS,
     TRASH,
     USERS,
+    PasswordMethod,
     User,
     segment_of,
 )
@@ -171,6 +172,11 @@ def get_user(user_id: int) -> User:
 
 def find_user_by_email(email: str) -> User | None:
     return get_session().scalar(select(User).where(User.email_key == email_key(email)))
+
+
+def list_password_methods() -> Sequence[str]:
+    """Those besides the present one whose work every sign-in does."""
+    return get_session().scalars(select(PasswordMethod.method)).all()
 
 
 def has_administrator() -> bool:

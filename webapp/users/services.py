@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from sqlalchemy import inspect, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
 from webapp.access.permissions import ROLE_LABELS, Permission, Role
-from webapp.db import atomic, get_session
+from webapp.db import atomic, get_session, get_settings
 from webapp.db.bulk import Value, load_rows
 from webapp.errors import N_, Conflict, Forbidden, NotFound, Stale
 from webapp.extensions import utc_now
@@ -23,7 +24,7 @@ from webapp.history.queries import list_stories_since
 from webapp.history.rules import Kind
 from webapp.history.services import Subject, record
 from webapp.users import passwords, rules
-from webapp.users.models import USERS, User
+from webapp.users.models import USERS, PasswordMethod, User
 from webapp.users.presence import close_form
 from webapp.users.queries import Person, lock_administrators
 from webapp.users.standing import lock_standing
@@ -36,11 +37,13 @@ def create_user(
     role: str = Role.MEMBER,
     password: str | None = None,
     hashed_password: str | None = None,
+    must_change_password: bool = True,
     is_active: bool = True,
     actor: Actor,
 ) -> User:
     """Without ``password`` the person is invited: a one-time link sets one later. ``hashed_password`` is for
-    a caller that has it from hash_new_password(), before its own transaction.
+    a caller that has it from hash_new_password(), before its own transaction. A password that another person
+    has chosen must be changed at the first sign-in, unless the caller says otherwise.
 
     A program gives passwords to members only, and other roles only with the scope to set roles: else whoever
     has its token would make himself a way in that outlives it.
@@ -59,8 +62,11 @@ def create_user(
             role=(ROLE_LABELS[user.role],),
         )
     if password is not None:
-        hashed_password = hash_new_password(password, email=user.email)  # slow, so before the transaction
+        hashed_password = hash_new_password(  # slow, so before the transaction
+            password, role=user.role, email=user.email, full_name=user.full_name
+        )
     user.hashed_password = hashed_password
+    user.must_change_password = hashed_password is not None and must_change_password
     _add_user(user, actor)
     return user
 
@@ -76,9 +82,12 @@ def _require_creation(role: Role, actor: Actor, *, has_password: bool) -> None:
         )
 
 
-def hash_new_password(password: str, *, email: str) -> str:
-    """Of somebody who is to be created. Raises Invalid on the field ``password``, and Busy."""
-    return passwords.hash_password(rules.clean_password(password, email=email, field="password"))
+def hash_new_password(password: str, *, role: Role, email: str, full_name: str = "") -> str:
+    """Of a person who is to be created. Raises Invalid on the field ``password``, and Busy."""
+    cleaned = rules.clean_password(
+        password, role=role, email=email, full_name=full_name, settings=get_settings(), field="password"
+    )
+    return passwords.hash_password(cleaned)
 
 
 @atomic
@@ -220,8 +229,21 @@ def check_deletion(person: User | Person, actor: Actor, administrators: Set[int]
 
 def set_password(user: User, *, password: str, actor: Actor, field: str = "new_password") -> None:
     """Give the person a new password; every earlier sign-in and link of his ends with that."""
-    cleaned = rules.clean_password(password, email=user.email, field=field)
-    store_password(user, hashed=passwords.hash_password(cleaned), actor=actor)
+    store_password(
+        user, hashed=passwords.hash_password(clean_password_of(user, password, field=field)), actor=actor
+    )
+
+
+def clean_password_of(user: User, password: str, *, field: str = "new_password") -> str:
+    """Return what is to be hashed, by the rules for this person. Raises Invalid."""
+    return rules.clean_password(
+        password,
+        role=user.role,
+        email=user.email,
+        full_name=user.full_name,
+        settings=get_settings(),
+        field=field,
+    )
 
 
 @atomic
@@ -230,9 +252,12 @@ def store_password(user: User, *, hashed: str, actor: Actor) -> None:
     actor = lock_with_actor(user, actor)
     if actor.user_id != user.id:
         actor.require(Permission.USERS_PASSWORD_LINK, on=user.role)
-    _apply(
-        user, {"hashed_password": hashed, "session_epoch": user.session_epoch + 1}, Kind.PASSWORD_SET, actor
-    )
+    changes = {
+        "hashed_password": hashed,
+        "session_epoch": user.session_epoch + 1,
+        "must_change_password": actor.user_id != user.id,  # two people know it
+    }
+    _apply(user, changes, Kind.PASSWORD_SET, actor)
 
 
 @atomic
@@ -245,6 +270,14 @@ def sign_out_everywhere(user: User, *, actor: Actor) -> None:
     _set_aside(user, session_epoch=user.session_epoch + 1)
     _carry_own(user, before, actor)
     record(Kind.SIGNED_OUT_EVERYWHERE, actor=actor, subject=about(user))
+
+
+@atomic
+def note_password_method(method: str) -> None:
+    """From now on every sign-in does its work too."""
+    session = get_session()
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.execute(insert(PasswordMethod).values(method=method).on_conflict_do_nothing())
 
 
 @atomic
@@ -323,7 +356,7 @@ def about(person: User | Person) -> Subject:
 
 
 # What the history never tells, or what follows from the rest.
-UNTOLD = frozenset({"hashed_password", "session_epoch"})
+UNTOLD = frozenset({"hashed_password", "session_epoch", "must_change_password"})
 
 
 def _apply(
