@@ -1,5 +1,6 @@
-"""``make chaos``: edits, transfers, races and a flood of sign-ins on each database, with a report; ends with 1
-when anything is wrong.
+"""``make chaos``: edits, transfers, races and a flood of sign-ins on each database, with a report.
+
+It ends with 1 when anything is wrong.
 """
 
 from __future__ import annotations
