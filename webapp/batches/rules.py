@@ -14,8 +14,8 @@ from webapp.access.permissions import Permission
 from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.search import fold
-from webapp.text import MAX_SORTED, refuse_heaps
-from webapp.users.rules import LONGEST_NAME, email_key
+from webapp.text import MAX_TYPED, refuse_heaps
+from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, email_key
 
 MOST_ROWS = 100_000
 AT_ONCE = 1_000  # up to so many are changed in one transaction: all, or nobody
@@ -159,7 +159,7 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Wanted]:
 def _split_words(line: str) -> Iterator[str]:
     """Each once and normalized, but for one that is too long for an address: it need not be looked at."""
     for word in dict.fromkeys(_APART.split(line)):
-        if word.isascii() or len(word) > MAX_SORTED:
+        if word.isascii() or len(word) > LONGEST_EMAIL * MAX_TYPED:
             yield word
         else:
             yield from _APART.split(unicodedata.normalize("NFKC", word))
