@@ -35,9 +35,9 @@ def refuse_heaps(text: str, *, field: str) -> None:
         raise Invalid(N_("Use at most %(most)s accents on one letter."), field=field, most=MAX_MARKS)
 
 
-def has_heap(text: str) -> bool:
-    """Return whether it is long, and has so many marks in a row that to sort them would take long."""
-    if len(text) <= MAX_SORTED or text.isascii():
+def has_heap(text: str, *, longer_than: int = MAX_SORTED) -> bool:
+    """Return whether it is so long, and has so many marks in a row that to sort them would take long."""
+    if len(text) <= longer_than or text.isascii():
         return False
     # To look for marks beyond the BMP takes ten times as long, and few texts have any.
     is_bmp = len(text.encode("utf-16-le", "surrogatepass")) == 2 * len(text)
