@@ -190,9 +190,7 @@ def _as_listed(path: str) -> str:
 
 
 @pytest.fixture
-def house(
-    app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
-) -> House:
+def house(app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     visitor = signed_in()
     make_user(full_name="Ann", email="person2@example.org")

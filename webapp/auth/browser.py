@@ -175,7 +175,7 @@ def _device_cookie() -> str:
 
 
 def _device_serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.secret_key or "", salt="device")
+    return URLSafeTimedSerializer(settings().signing_keys, salt="device")
 
 
 def remote_address() -> str:

@@ -14,8 +14,8 @@ from webapp.access.permissions import Permission
 from webapp.errors import N_, Invalid
 from webapp.listing.keyset import LARGEST_ID
 from webapp.listing.search import fold
-from webapp.text import MAX_SORTED, refuse_heaps
-from webapp.users.rules import LONGEST_NAME, email_key
+from webapp.text import MAX_MARKS, MAX_TYPED, has_heap
+from webapp.users.rules import LONGEST_EMAIL, LONGEST_NAME, TOO_LONG, email_key
 
 MOST_ROWS = 100_000
 AT_ONCE = 1_000  # up to so many are changed in one transaction: all, or nobody
@@ -129,7 +129,6 @@ def read_list(text: str) -> list[Wanted]:
     ``Ana García <ana@example.org>`` and a line of a table are read by their address. Raises Invalid when
     there is nothing, or too much.
     """
-    refuse_heaps(text, field="text")
     found: dict[tuple[str, int | str], Wanted] = {}
     if len(text) <= MAX_LIST_LENGTH:
         # The same line, and most of all no line, is read once; what is repeated within them is counted, too.
@@ -150,8 +149,9 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Wanted]:
         if any(at in line for at in _AT):
             for word in _split_words(line):
                 address = _MAILTO.sub("", word.strip(_AROUND), count=1).rstrip(".")
-                if "@" in address:
-                    yield Wanted("email", email_key(address), address[:LONGEST_SHOWN])
+                if any(at in address for at in _AT):
+                    key = email_key(address) if _is_possible(address) else TOO_LONG
+                    yield Wanted("email", key, address[:LONGEST_SHOWN])
         elif _NUMBERS.fullmatch(line):
             for number in re.findall(r"[0-9]+", line):
                 yield Wanted("id", min(int(number[:20]), LARGEST_ID), number[:LONGEST_SHOWN])
@@ -165,9 +165,14 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Wanted]:
 
 
 def _split_words(line: str) -> Iterator[str]:
-    """Each once and normalized, but for one that is too long for an address: it need not be looked at."""
+    """Each once and normalized, but for those that are no addresses."""
     for word in dict.fromkeys(_APART.split(line)):
-        if word.isascii() or len(word) > MAX_SORTED:
+        if word.isascii() or not _is_possible(word):
             yield word
         else:
             yield from _APART.split(unicodedata.normalize("NFKC", word))
+
+
+def _is_possible(word: str) -> bool:
+    """Return whether it need be looked at: there may be many, and none is to take longer than an address."""
+    return len(word) <= LONGEST_EMAIL * MAX_TYPED and not has_heap(word, longer_than=MAX_MARKS)

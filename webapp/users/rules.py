@@ -15,7 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from webapp.access.permissions import Role, may_sign_in
 from webapp.config import Settings
 from webapp.errors import N_, Invalid
-from webapp.text import MAX_TYPED, normalize
+from webapp.text import MAX_TYPED, has_heap, normalize
 from webapp.users.guessing import is_guessable
 
 LONGEST_EMAIL = 254  # RFC 5321, errata 1690
@@ -73,9 +73,10 @@ def clean_email(value: str) -> str:
         )
     except EmailNotValidError:
         raise Invalid(N_("This is not an e-mail address, such as name@example.org."), field="email") from None
-    if "." not in checked.domain or len(email_key(checked.normalized)) > LONGEST_EMAIL:
+    address = checked.normalized
+    if "." not in checked.domain or max(len(address), len(email_key(address))) > LONGEST_EMAIL:
         raise Invalid(N_("This is not an e-mail address, such as name@example.org."), field="email")
-    return checked.normalized
+    return address
 
 
 def email_key(email: str) -> str:
@@ -83,11 +84,16 @@ def email_key(email: str) -> str:
 
     Any text has one, since any may be searched for; all that are too long for an address have the same.
     """
-    if len(email) > LONGEST_EMAIL * MAX_TYPED:
-        return TOO_LONG
-    if email.isascii():  # most are
-        return email.strip().lower().replace("\0", "\ufffd")
-    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email.strip()).casefold())
+    text = email.strip()
+    if len(text) > LONGEST_EMAIL:
+        if len(text) > LONGEST_EMAIL * MAX_TYPED or has_heap(text):
+            return TOO_LONG
+        text = unicodedata.normalize("NFC", text)
+        if len(text) > LONGEST_EMAIL:
+            return TOO_LONG
+    if text.isascii():  # most are
+        return text.lower().replace("\0", "\ufffd")
+    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # What no address holds and no database takes may still be typed into a search for one.
     return key.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
