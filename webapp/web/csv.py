@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -26,7 +27,8 @@ AT_ONCE = 2
 PLACES = BoundedSemaphore(AT_ONCE)
 # And a person has one at a time, over all workers: they are forked from this process, and lock the same file,
 # a byte for each person. The system unlocks it when a worker ends, however it ends.
-_LOCKS = TemporaryFile()  # noqa: SIM115 - open as long as this process is there
+with TemporaryFile() as _file:
+    _LOCKS = os.dup(_file.fileno())  # a number, which stays open as long as the process is there
 _exporting: set[int] = set()  # of this process, to which its own locks are no hindrance
 _turn = Lock()
 
