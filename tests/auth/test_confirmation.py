@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from tests.access.test_routes import (
@@ -23,6 +24,7 @@ from tests.access.test_routes import (
 )
 from tests.auth.test_browser import age_sessions
 from tests.conftest import PASSWORD, MakeUser, SignedIn, newest_entry, read_tables, read_user, user_maker
+from tests.corpus import CANARY, TEXTS, encode
 from tests.pages.asking import text_of
 from tests.pages.batching import begin, choose, press
 from tests.pages.form_reader import read_form
@@ -398,6 +400,27 @@ def test_a_form_that_is_too_large_is_not_carried_on(app: Flask, signed_in: Signe
     large = visitor.post("/users/export", {"more": "x" * 300_000})
     assert large.status_code == 413
     assert "xxxx" not in large.text
+
+
+@pytest.mark.parametrize("field", [PROOF, "confirmation-from", "confirmation-username", "extra"])
+def test_any_text_in_any_of_its_fields_is_refused_calmly(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, field: str
+) -> None:
+    visitor, user = signed_in(), make_user()
+    age_sessions(app, **OLD)
+    path, token = f"/users/{user.id}/password-link", visitor.csrf_token()
+    before = read_tables(app)["password_links"]
+    for name, text in TEXTS.items():
+        body = encode({PROOF: "wrong", "csrf_token": token, field: text})
+        answer = visitor.post_raw(path, body, content_type="application/x-www-form-urlencoded")
+        is_too_large = name == "a megabyte" and field in {"extra", "confirmation-username"}
+        assert (name, answer.status_code) == (name, 413 if is_too_large else 422)
+        assert CANARY not in answer.text
+        assert not re.search(r'href="(//|/\\|javascript)', answer.text)
+        with app.app_context():
+            get_session().execute(delete(Attempts))
+            get_session().commit()
+    assert read_tables(app)["password_links"] == before
 
 
 def test_it_is_in_the_language_of_the_person(app: Flask, signed_in: SignedIn, make_user: MakeUser) -> None:
