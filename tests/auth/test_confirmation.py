@@ -94,13 +94,13 @@ ASKED = (
     Asked(
         endpoint="batches.run_batch",
         act="Give the selected users (1) the role Auditor",
-        form={"seen": digest_of(["set_role", "auditor"]) + digest_of([1])},
+        form={"seen": digest_of(["set_role", "auditor", "administrator"]) + digest_of([1])},
         batch=SET_ROLE,
     ),
     Asked(
         endpoint="batches.run_batch",
         act="Sign the selected users (1) out everywhere",
-        form={"seen": digest_of(["sign_out", ""]) + digest_of([1])},
+        form={"seen": digest_of(["sign_out", "", "administrator"]) + digest_of([1])},
         batch={"action": "sign_out"},
     ),
     Asked(
@@ -119,7 +119,7 @@ NOT_ASKED = {
     *("users.activate_user", "users.deactivate_user", "users.delete_user", "trash.restore_user"),
     *("notes.add_note", "notes.edit_note", "notes.delete_note", "credits.transfer_credits"),
     *("batches.create_batch", "batches.paste_list", "batches.choose_action", "batches.choose_namesakes"),
-    "batches.stop_batch",
+    *("batches.stop_batch", "batches.begin_rest", "batches.discard_batch"),
 }
 # Who holds one of these gives or takes access by it: every act that needs one is asked.
 SENSITIVE = {

@@ -351,7 +351,7 @@ def test_choosing_in_parts_ends_with_who_chooses(app: Flask, monkeypatch: pytest
     monkeypatch.setattr(drafts, "WRITTEN_AT_ONCE", 2)
     be_there(app, DESK, OTHER)
     parts = iter([True, False])
-    actor = replace(DESK, credential=lambda: next(parts))
+    actor = replace(DESK, epoch=0, credential=lambda: next(parts))
     with app.app_context(), pytest.raises(SignInEnded):
         drafts.create_batch(range(1, 8), source=Source.SELECTED, actor=actor)
     with app.app_context():

@@ -51,11 +51,16 @@ TAKEN_BACK = tuple(action for action in FORWARD if action in UNDOABLE)
 
 
 def assert_undone(app: Flask, before: list[dict[str, Any]]) -> None:
-    """But that it is told: a version, and sign-ins that have ended."""
-    spared = {"version", "session_epoch"}
-    assert [{name: row[name] for name in row.keys() - spared} for row in read_people(app)] == [
+    """But that it is told: a version, and sign-ins that have ended. And the password of a member who became
+    staff is gone, with which the segment changes, too.
+    """
+    spared = {"version", "session_epoch", "hashed_password", "segment"}
+    now = read_people(app)
+    assert [{name: row[name] for name in row.keys() - spared} for row in now] == [
         {name: row[name] for name in row.keys() - spared} for row in before
     ]
+    for row, old in zip(now, before, strict=True):
+        assert row["hashed_password"] in {None, old["hashed_password"]}
     with app.app_context():
         assert get_session().scalar(select(func.count()).select_from(Note)) == 0
         assert find_miscounts(get_session(), LISTING) == []

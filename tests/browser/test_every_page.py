@@ -749,6 +749,7 @@ def test_pages_in_french_fit_as_well(open_page: OpenPage, admin: User) -> None:
 def test_no_page_is_forgotten(desk: Desk) -> None:
     """Every route that a person can open has been looked at above."""
     bare = {"static", "favicon", "operations.show_health", "operations.show_readiness", "web.show_home"}
+    bare |= {"security_txt.show_security_contact"}
     bare |= {rule.endpoint for rule in desk.app.url_map.iter_rules() if rule.rule.startswith("/api/v1")}
     bare.add("api.show_document")
     bare.add("presence.show_presence")  # a line of the form in which a user is edited

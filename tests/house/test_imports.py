@@ -75,7 +75,7 @@ FILES: dict[str, frozenset[str]] = {
         "notices": "models rules queries",
         "notice_views": "browser models notices queries rules services timeline",
         "browser": "services queries rules",
-        "flood": "services rules",
+        "flood": "services rules forms passwords",
         "bearer": "services queries rules flood",
         "refusals": "browser forms rules flood",
         "confirmation": "browser forms queries rules services",
