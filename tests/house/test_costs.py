@@ -13,6 +13,7 @@ from functools import partial
 from itertools import count
 from time import thread_time
 from typing import Any, TypeVar
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import click
 import pytest
@@ -22,6 +23,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
+from werkzeug.wsgi import ClosingIterator
 
 from tests.api.asking import make_token
 from tests.api.test_bad_input import READING, WHOLE
@@ -113,6 +115,23 @@ class Asked(ImmutableMultiDict[str, str]):
         return super().getlist(key, *arguments, **options)
 
 
+class Metered:
+    """The application, with what its latest answer took of this thread: the test's own browser is no part."""
+
+    seconds = 0.0
+
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
+        self._wsgi_app = wsgi_app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        started = thread_time()
+        chunks = ClosingIterator(self._wsgi_app(environ, start_response))
+        body = b"".join(chunks)
+        chunks.close()
+        Metered.seconds = thread_time() - started
+        return [body]
+
+
 class House:
     """An administrator's browser and token, and what each address is about."""
 
@@ -192,18 +211,19 @@ def _as_listed(path: str) -> str:
 @pytest.fixture
 def house(app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr(app, "wsgi_app", Metered(app.wsgi_app))
     visitor = signed_in()
     make_user(full_name="Ann", email="person2@example.org")
     return House(app, visitor)
 
 
-def cost_of(ask: Callable[[], Answer]) -> tuple[float, Answer]:
+def cost_of(ask: Callable[[], Answer], *, is_request: bool = True) -> tuple[float, Answer]:
     """Milliseconds of this thread: the least of a few tries, of one where that is little."""
     costs = []
     while True:
         started = thread_time()
         answer = ask()
-        costs.append((thread_time() - started) * 1_000)
+        costs.append((Metered.seconds if is_request else thread_time() - started) * 1_000)
         if costs[-1] <= MAX_MS or len(costs) == TRIES:
             return min(costs), answer
 
@@ -473,7 +493,7 @@ def test_every_text_of_every_command(house: House) -> None:
                 elif other is text or other.required:
                     arguments += [other.opts[0], value]
             ask = partial(house.app.test_cli_runner().invoke, args=arguments, input="x\n")
-            milliseconds, _ = cost_of(ask)
+            milliseconds, _ = cost_of(ask, is_request=False)
             fed += 1
             if milliseconds > MAX_MS:
                 costly.append(f"{path} {text.name}: {milliseconds:.0f} ms")
