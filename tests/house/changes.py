@@ -490,9 +490,9 @@ SIGNING_IN = (
         has_effect=False,
     ),
     Change(
-        throttle.count_attempt,
+        throttle.count_until_refused,
         nobody,
-        lambda _: throttle.count_attempt(email="ann@example.org", address=WHERE["address"]),
+        lambda _: throttle.count_until_refused((("a key", 1), ("another", 1))),
         entries=0,
     ),
     Change(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Flask, current_app, make_response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
 from webapp.access.guards import NewPasswordRequired, SignInRequired, is_unattended, permission_of
@@ -140,8 +143,9 @@ def _is_lost() -> bool:
 
 def _answer_old_token(_error: CSRFError) -> Response:
     """The token dies with the cookie: another tab signed in or out, or the cookie was cleared."""
-    identity = find_identity()
-    refuse("csrf", identity.actor if identity else page_actor())
+    with suppress(SQLAlchemyError):  # a forged form is refused all the same while the database is away
+        identity = find_identity()
+        refuse("csrf", identity.actor if identity else page_actor())
     if is_cross_site() or request.endpoint is None:
         return error_page(400)
     if request.endpoint == "auth.sign_in":

@@ -135,14 +135,14 @@ def _count(limits: Limits) -> Counted:
     It counts no further then, so that a flood from one address fills no table. All take the address first,
     so no two requests can wait for each other crosswise.
     """
-    counted, over, now = _count_until_refused(limits)
+    counted, over, now = count_until_refused(limits)
     if over is not None:
         raise _throttled(over[0], now, refused=over[1])
     return counted
 
 
 @atomic
-def _count_until_refused(limits: Limits) -> tuple[Counted, tuple[datetime, int] | None, datetime]:
+def count_until_refused(limits: Limits) -> tuple[Counted, tuple[datetime, int] | None, datetime]:
     """Also answer, at the first key over its limit, when its window ends and how many were refused there."""
     now = utc_now()
     counted: list[tuple[str, datetime]] = []
