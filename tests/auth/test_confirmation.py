@@ -35,10 +35,11 @@ from webapp.access.permissions import Permission, Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, SignInSession
 from webapp.auth.rules import MAX_CONFIRMATION_AGE, MOST_PER_PAIR
-from webapp.batches.models import BATCHES
+from webapp.batches.locks import require_confirmation
+from webapp.batches.models import BATCHES, Batch
 from webapp.batches.rules import digest_of
 from webapp.db import get_session
-from webapp.errors import Busy, Invalid, SignInEnded
+from webapp.errors import Busy, ConfirmationRequired, Invalid, SignInEnded
 from webapp.extensions import utc_now
 from webapp.history.models import ENTRIES
 from webapp.history.queries import get_story
@@ -250,6 +251,62 @@ def test_signing_in_and_a_new_password_count_as_confirmed(
     assert again.post(f"/users/{user.id}/password-link").status_code == 200
 
 
+# Of members some acts are everyday work; of staff they end sessions, or change what one signs in with
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR])
+@pytest.mark.parametrize(
+    ("path", "form", "act"),
+    [
+        ("deactivate", {}, "Deactivate Ann"),
+        ("delete", {"version": "1"}, "Delete Ann"),
+        (
+            "edit",
+            {"version": "1", "full_name": "Ann", "email": "other@example.org"},
+            "Change the e-mail of Ann",
+        ),
+    ],
+)
+def test_of_staff_more_is_asked_than_of_members(
+    app: Flask,
+    signed_in: SignedIn,
+    make_user: MakeUser,
+    role: Role,
+    path: str,
+    form: Mapping[str, str],
+    act: str,
+) -> None:
+    visitor, user = signed_in(), make_user(role=role, full_name="Ann")
+    if path == "edit":
+        form = {**form, "role": role.value}
+    age_sessions(app, **OLD)
+    answer = visitor.post(f"/users/{user.id}/{path}", form)
+    if role is Role.MEMBER:
+        assert answer.status_code == 303
+        return
+    assert (answer.status_code, act in text_of(answer)) == (401, True)
+    assert confirm(visitor, answer).status_code == 303
+
+
+@pytest.mark.parametrize("desk", ["support", "administrator"])
+@pytest.mark.parametrize(
+    ("action", "value"), [("deactivate", ""), ("undo", "activate"), ("trash", ""), ("undo", "restore")]
+)
+def test_who_may_end_sessions_of_staff_is_asked_before_many(
+    app: Flask, signed_in: SignedIn, desk: str, action: str, value: str
+) -> None:
+    user = signed_in(desk).user
+    assert user is not None
+    actor = Actor(user_id=user.id, name="", role=Role(desk), is_confirmed=False)
+    batch = Batch(action=action, value=value, total=3, position=1)
+    if desk == "support":
+        require_confirmation(batch, actor)
+        return
+    with pytest.raises(ConfirmationRequired) as asked:
+        require_confirmation(batch, actor)
+    assert asked.value.params["count"] == 2
+
+
 # Only what changes a role asks
 
 
@@ -329,7 +386,7 @@ def test_undoing_a_bulk_change_of_roles_is_asked(
 def test_a_bulk_change_without_roles_is_not_asked(
     app: Flask, signed_in: SignedIn, make_user: MakeUser
 ) -> None:
-    desk = signed_in()
+    desk = signed_in("support")
     path = begin(desk, make_user().id, action="deactivate")
     age_sessions(app, **OLD)
     assert press(desk, path, "run").status_code == 303

@@ -539,7 +539,7 @@ def test_what_a_page_offers_to_undo_the_service_knows(app: Flask, make_user: Mak
     for kind in Kind:
         for name in FIELDS:
             with app.app_context():
-                subject, changes = Subject(user.id, user.full_name, 1), {name: (False, True)}
+                subject, changes = Subject(user.id, user.full_name, 1), {name: ("old", "new")}
                 story = get_story(record(kind, actor=DESK, subject=subject, changes=changes))
                 if is_undoable(story) and name in {"is_active", "note", *EDITABLE}:
                     continue

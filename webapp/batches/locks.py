@@ -11,7 +11,16 @@ from webapp.access.permissions import ROLE_LABELS, Permission, Role
 from webapp.batches.creators import role_of_creator
 from webapp.batches.models import Batch
 from webapp.batches.queries import NO_SUCH_BATCH, find_undoing
-from webapp.batches.rules import CONFIRMED, UNDOES_ROLES, Action, State, permission_for
+from webapp.batches.rules import (
+    CONFIRMED,
+    CONFIRMED_OF_STAFF,
+    PERMISSIONS,
+    UNDOES_BY,
+    UNDOES_ROLES,
+    Action,
+    State,
+    permission_for,
+)
 from webapp.db import get_session
 from webapp.errors import N_, Conflict, Forbidden, NotFound
 
@@ -55,11 +64,16 @@ def refuse_foreign(batch: Batch, actor: Actor) -> None:
 def require_confirmation(batch: Batch, actor: Actor) -> None:
     """What the same act asks for when it is done to one person."""
     count = batch.total - batch.position
-    if batch.action == Action.UNDO and batch.value == Action.SET_ROLE:
+    is_undo = batch.action == Action.UNDO
+    if is_undo and batch.value == Action.SET_ROLE:
         actor.require_confirmation(UNDOES_ROLES, count=count)
-    elif batch.action in CONFIRMED:
-        role = (ROLE_LABELS[Role(batch.value)],) if batch.action == Action.SET_ROLE else ()
-        actor.require_confirmation(CONFIRMED[Action(batch.action)], count=count, role=role)
+    act = UNDOES_BY.get(batch.value) if is_undo else Action(batch.action or "")
+    if act not in CONFIRMED:
+        return
+    if act in CONFIRMED_OF_STAFF and not actor.may(PERMISSIONS[act], on=Role.AUDITOR):
+        return
+    role = (ROLE_LABELS[Role(batch.value)],) if act is Action.SET_ROLE else ()
+    actor.require_confirmation(CONFIRMED[act], count=count, role=role)
 
 
 def needed_for(batch: Batch) -> Permission:

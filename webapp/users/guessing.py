@@ -57,14 +57,14 @@ def count_bits(password: str, *, context: Iterable[str] = ()) -> float:
     text = _REPEATED.sub(_first_of, unicodedata.normalize("NFKC", password).casefold())[:MAX_READ]
     known = tuple({turned for word in _context_words(context) for turned in (word, word[::-1])})
     spellings = list(dict.fromkeys((text, *(text.translate(table) for table in _LEET))))
-    letters = [place for place, character in enumerate(text) if character.isalpha()] or [0]
+    letters = [place for place, character in enumerate(text) if character.isalpha()]
     least = [0.0, *(inf for _ in text)]
     dressed = inf
     for start in range(len(text)):
         for length, bits in _read_parts(spellings, start, known):
             end = start + length
             least[end] = min(least[end], least[start] + bits)
-            if start <= letters[0] and letters[-1] < end:  # what stands around it is digits and signs
+            if letters and start <= letters[0] and letters[-1] < end:  # what stands around it is digits and signs
                 dressed = min(dressed, bits + END_BITS * (len(text) - length))
     return min(least[-1], dressed)
 

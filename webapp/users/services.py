@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InvalidRequestError
 
 from webapp.access.actor import Actor
-from webapp.access.permissions import ROLE_LABELS, Permission, Role
+from webapp.access.permissions import ROLE_LABELS, Permission, Role, may_sign_in
 from webapp.db import atomic, get_session, get_settings
 from webapp.db.bulk import Value, load_rows
 from webapp.errors import N_, Conflict, Forbidden, NotFound, Stale
@@ -147,6 +147,8 @@ def update_user(
             name=user.display_name,
             role=(ROLE_LABELS[changes["role"]],),
         )
+    if "email" in changes and may_sign_in(user.role):  # it is what they sign in with
+        actor.require_confirmation(N_("Change the e-mail of %(name)s"), name=user.display_name)
     _apply(user, changes, Kind.EDITED, actor, undoes_id=undoes_id)
     return True
 
@@ -184,6 +186,8 @@ def deactivate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -
     administrators = lock_administrators()
     actor = lock_with_actor(user, actor)
     changes = deactivation(user, actor, administrators)
+    if changes and may_sign_in(user.role):
+        actor.require_confirmation(N_("Deactivate %(name)s"), name=user.display_name)
     return _apply(user, changes, Kind.DEACTIVATED, actor, undoes_id=undoes_id)
 
 

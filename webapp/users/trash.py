@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import RowMapping, delete, insert, select
 
 from webapp.access.actor import Actor
-from webapp.access.permissions import Permission, Role
+from webapp.access.permissions import Permission, Role, may_sign_in
 from webapp.db import atomic, get_session
 from webapp.errors import N_, DomainError, NotFound
 from webapp.extensions import UtcDateTime, utc_now
@@ -80,6 +80,8 @@ def delete_user(user: User, *, version: int, actor: Actor, undoes_id: int | None
     refuse_stale(user, version)
     if user.id in (kept := find_kept([user.id], is_locking=True)):
         raise kept[user.id]
+    if may_sign_in(user.role):
+        actor.require_confirmation(N_("Delete %(name)s"), name=user.display_name)
     session = get_session()
     row = session.execute(select(*STORED).where(USERS.c.id == user.id)).mappings().one()
     session.execute(insert(TRASH).values(trash_row(row, utc_now())))
