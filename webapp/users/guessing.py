@@ -64,7 +64,9 @@ def count_bits(password: str, *, context: Iterable[str] = ()) -> float:
         for length, bits in _read_parts(spellings, start, known):
             end = start + length
             least[end] = min(least[end], least[start] + bits)
-            if letters and start <= letters[0] and letters[-1] < end:  # what stands around it is digits and signs
+            if (
+                letters and start <= letters[0] and letters[-1] < end
+            ):  # what stands around it is digits and signs
                 dressed = min(dressed, bits + END_BITS * (len(text) - length))
     return min(least[-1], dressed)
 
