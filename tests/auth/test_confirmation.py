@@ -34,7 +34,8 @@ from webapp.access.actor import Actor
 from webapp.access.permissions import Permission, Role
 from webapp.auth import services
 from webapp.auth.models import Attempts, SignInSession
-from webapp.auth.rules import MAX_CONFIRMATION_AGE, MOST_PER_PAIR
+from webapp.auth.rules import MAX_CONFIRMATION_AGE, MAX_PER_DEVICE, MOST_PER_ACCOUNT
+from webapp.auth.throttle import count_attempt
 from webapp.batches.locks import require_confirmation
 from webapp.batches.models import BATCHES, Batch
 from webapp.batches.rules import digest_of
@@ -496,8 +497,10 @@ def test_wrong_passwords_are_counted_and_stand_in_the_history(
     visitor, user = signed_in(), make_user()
     age_sessions(app, **OLD)
     asked = visitor.post(f"/users/{user.id}/password-link")
-    statuses = [confirm(visitor, asked, f"guess {number}").status_code for number in range(MOST_PER_PAIR + 1)]
-    assert statuses == [*[422] * MOST_PER_PAIR, 429]
+    statuses = [
+        confirm(visitor, asked, f"guess {number}").status_code for number in range(MAX_PER_DEVICE + 1)
+    ]
+    assert statuses == [*[422] * MAX_PER_DEVICE, 429]
     blocked = confirm(visitor, asked)
     assert blocked.status_code == 429, "not even the right one"
     assert int(blocked.headers["Retry-After"]) > 0
@@ -506,10 +509,22 @@ def test_wrong_passwords_are_counted_and_stand_in_the_history(
         kinds = get_session().execute(select(ENTRIES.c.id).where(ENTRIES.c.kind == Kind.SIGN_IN_FAILED.value))
         stories = [get_story(row.id) for row in kinds]
     reasons = [story.facts["reason"] for story in stories]
-    assert reasons == [*["current_password"] * MOST_PER_PAIR, "throttled"]
+    assert reasons == [*["current_password"] * MAX_PER_DEVICE, "throttled"]
     assert {story.subject_id for story in stories} == {visitor.user and visitor.user.id}
     history = Visitor(app, visitor.user).get("/history/")
     assert "the current password was wrong" in history.text
+
+
+def test_strangers_who_lock_the_account_hinder_no_one_who_confirms(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser
+) -> None:
+    visitor, user = signed_in(), make_user()
+    assert visitor.user is not None
+    age_sessions(app, **OLD)
+    with app.app_context():
+        for number in range(MOST_PER_ACCOUNT):
+            count_attempt(email=visitor.user.email, address=f"198.51.100.{number}")
+    assert confirm(visitor, visitor.post(f"/users/{user.id}/password-link")).status_code == 200
 
 
 def test_a_password_sent_with_what_asks_for_none_is_not_looked_at_twice(

@@ -17,11 +17,12 @@ from webapp.auth.rules import (
     MOST_PER_PAIR,
     WINDOW,
 )
-from webapp.auth.throttle import count_attempt, forget_attempts, give_back, refuse_throttled
+from webapp.auth.throttle import Device, count_attempt, forget_attempts, give_back, refuse_throttled
 from webapp.db import get_session
 from webapp.errors import Throttled
 
 ANN = "ann@example.org"
+DEVICE = Device("a device")
 
 
 def use_up(email: str = ANN, address: str = "192.0.2.1") -> None:
@@ -163,25 +164,38 @@ def test_a_known_device_is_counted_by_itself(context: Flask) -> None:
     for number in range(MOST_PER_ACCOUNT):
         count_attempt(email=ANN, address=f"198.51.100.{number}")
     for _ in range(MAX_PER_DEVICE):
-        count_attempt(email=ANN, address="198.51.100.1", device="a device")
+        count_attempt(email=ANN, address="198.51.100.1", device=DEVICE)
     with pytest.raises(Throttled):
-        count_attempt(email=ANN, address="192.0.2.1", device="a device")
-    count_attempt(email=ANN, address="192.0.2.1", device="another")
+        count_attempt(email=ANN, address="192.0.2.1", device=DEVICE)
+    count_attempt(email=ANN, address="192.0.2.1", device=Device("another"))
 
 
 def test_a_success_in_a_known_device_leaves_what_strangers_have_guessed(context: Flask) -> None:
     for number in range(MOST_PER_ACCOUNT):
         count_attempt(email=ANN, address=f"198.51.100.{number}")
-    count_attempt(email=ANN, address="192.0.2.1", device="a device")
-    forget_attempts(email=ANN, address="192.0.2.1", device="a device")
+    count_attempt(email=ANN, address="192.0.2.1", device=DEVICE)
+    forget_attempts(email=ANN, address="192.0.2.1", device=DEVICE)
     with pytest.raises(Throttled):
         count_attempt(email=ANN, address="192.0.2.1")
     for _ in range(MAX_PER_DEVICE):
-        count_attempt(email=ANN, address="192.0.2.1", device="a device")
+        count_attempt(email=ANN, address="192.0.2.1", device=DEVICE)
 
 
-@pytest.mark.parametrize("device", [None, "a device"])
-def test_what_would_be_refused_is_refused_without_writing(context: Flask, device: str | None) -> None:
+def test_devices_of_before_an_end_of_all_sessions_are_counted_together(context: Flask) -> None:
+    """Who had the password may have made any number of them, by signing in again and again."""
+    for number in range(MOST_PER_ACCOUNT):
+        count_attempt(email=ANN, address="192.0.2.1", device=Device(f"device {number}", former_of=1))
+    fresh = Device("one more", former_of=1)
+    with pytest.raises(Throttled):
+        count_attempt(email=ANN, address="192.0.2.1", device=fresh)
+    with pytest.raises(Throttled):
+        refuse_throttled(email=ANN, address="192.0.2.1", device=fresh)
+    count_attempt(email=ANN, address="192.0.2.1", device=DEVICE)
+    count_attempt(email=ANN, address="192.0.2.1", device=Device("of another", former_of=2))
+
+
+@pytest.mark.parametrize("device", [None, DEVICE])
+def test_what_would_be_refused_is_refused_without_writing(context: Flask, device: Device | None) -> None:
     most = MOST_PER_PAIR if device is None else MAX_PER_DEVICE
     for _ in range(most):
         refuse_throttled(email=ANN, address="192.0.2.1", device=device)

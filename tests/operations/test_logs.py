@@ -18,7 +18,7 @@ from tests.visitor import Visitor
 from webapp.access.permissions import Role
 from webapp.operations.logs import JsonFormatter, RequestIdFilter, TextFormatter
 
-LINE_BREAKS = "x\r\n2026-01-01 ERROR forged [-] line\u2028another\x85third"
+LINE_BREAKS = "x\nTraceback y\r\n2026-01-01 ERROR forged [-] line\u2028another\x85third"
 
 
 class Log:

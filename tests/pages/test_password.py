@@ -19,8 +19,9 @@ from tests.pages.form_reader import read_form
 from tests.visitor import Visitor, field_error, field_value
 from webapp.access.actor import Actor
 from webapp.access.permissions import Role
-from webapp.auth.rules import MOST_PER_PAIR
+from webapp.auth.rules import MAX_PER_DEVICE, MOST_PER_ACCOUNT
 from webapp.auth.services import create_password_link
+from webapp.auth.throttle import count_attempt
 from webapp.users.queries import get_user
 
 PATH = "/auth/password"
@@ -124,12 +125,28 @@ def test_bad_input_is_named_and_no_password_is_sent_back(
 
 def test_guessing_the_present_password_ends_after_ten(signed_in: SignedIn) -> None:
     visitor = signed_in("auditor")
-    for _ in range(MOST_PER_PAIR):
+    for _ in range(MAX_PER_DEVICE):
         visitor.post(PATH, {**RIGHT, "current_password": "wrong"})
     answer = visitor.post(PATH, RIGHT)
     assert answer.status_code == 429
     assert "Too many attempts" in text_of(answer)
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_strangers_who_lock_the_account_hinder_no_one_who_is_signed_in(
+    app: Flask, signed_in: SignedIn
+) -> None:
+    visitor = signed_in("auditor", email="ann@example.org")
+    with app.app_context():
+        for number in range(MOST_PER_ACCOUNT):
+            count_attempt(email="ann@example.org", address=f"198.51.100.{number}")
+    assert visitor.post(PATH, RIGHT).status_code == 303
+    visitor.post("/auth/logout")
+    with app.app_context():
+        for number in range(MOST_PER_ACCOUNT):
+            count_attempt(email="ann@example.org", address=f"198.51.100.{number}")
+    again = visitor.post("/auth/login", {"email": "ann@example.org", "password": NEW})
+    assert again.status_code == 303, "the device in which the password was changed is a known one"
 
 
 def test_the_old_form_in_another_tab_cannot_be_sent_again(signed_in: SignedIn) -> None:

@@ -155,7 +155,16 @@ CROSS_SITE = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
     {"Origin": "http://localhost.evil.example"},
+    {"Origin": "http://["},
 ]
+
+
+def test_a_page_that_has_no_address_leads_to_the_beginning(app: Flask, signed_in: SignedIn) -> None:
+    visitor = signed_in()
+    end_sessions(app)
+    refused = visitor.post("/users/1/deactivate", {"version": "1"}, headers={"Referer": "http://[localhost"})
+    assert refused.status_code == 401
+    assert field_value(refused.text, "next") == "/"
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE, ids=lambda headers: str(*headers.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,7 @@ from tests.visitor import Visitor, field_error, field_value
 from webapp.access.permissions import Role
 from webapp.auth.queries import find_session
 from webapp.auth.rules import MAX_PER_DEVICE, MOST_PER_ACCOUNT, MOST_PER_PAIR
-from webapp.auth.throttle import count_attempt
+from webapp.auth.throttle import Device, count_attempt
 from webapp.users import passwords
 from webapp.web.headers import HEADERS
 
@@ -224,6 +225,26 @@ def test_the_cookie_of_the_device_opens_nothing_and_lasts(visitor: Visitor, ann:
     assert "ann" not in cookie
     visitor.client.delete_cookie("dossier")
     assert visitor.get("/users/").status_code == 303
+
+
+def test_devices_known_before_a_reset_share_few_guesses_and_the_one_that_reset_has_its_own(
+    app: Flask, visitor: Visitor, make_user: MakeUser, signed_in: SignedIn
+) -> None:
+    """Signing in again and again, a thief has made as many devices as they like."""
+    user, desk = make_user(email=ANN["email"], role=Role.AUDITOR), signed_in()
+    thief = Visitor(app)
+    assert visitor.post(PATH, ANN).status_code == thief.post(PATH, ANN).status_code == 303
+    made = desk.post(f"/users/{user.id}/password-link").text
+    (link,) = set(re.findall(r"/auth/set-password/[A-Za-z0-9_-]+", made))
+    new = "harbour candle meadow"
+    done = visitor.post(link, {"new_password": new, "confirm_password": new})
+    assert done.status_code == 200
+    lock_account(app)
+    with app.app_context():
+        for number in range(MOST_PER_ACCOUNT):
+            count_attempt(email="", address="", device=Device(f"a thief's {number}", former_of=user.id))
+    assert thief.post(PATH, {**ANN, "password": "a guess"}).status_code == 429
+    assert visitor.post(PATH, {**ANN, "password": new}).status_code == 303
 
 
 def lock_account(app: Flask) -> None:

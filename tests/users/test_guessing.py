@@ -36,6 +36,13 @@ WORDS = tuple("orchard lantern velvet harbour candle meadow copper thunder violi
         ),
         *("drowssap!!2020", "Winter2024Winter", "correcthorsebatterystaple", "CorrectHorseBatteryStaple1!"),
         *("Dossier2024!!abc", "orangery123456!", "Maximilienne2026", "max.durand was in", "dnarud2026!!!!!"),
+        *(
+            "thequickbrownfox",
+            "The quick brown fox jumps",
+            "MayTheForceBeWithYou",
+            "correct horse battery staple",
+        ),
+        *("tobeornottobe123", "ThisIsMyPassword1!", "Administrateur1!", "bienvenue2026!!!"),
         *("enneilimixam!99", "M4ximilienne!2024", "D0ss13r-D0ss13r!"),
     ],
 )

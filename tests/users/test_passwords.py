@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Event, Lock
 from time import sleep
 
 import pytest
@@ -144,6 +144,25 @@ def test_who_finds_no_place_is_told_at_once(hashed_password: str) -> None:
             verify_password(hashed_password, PASSWORD)
         assert time.perf_counter() - started < 0.5
     assert not is_full()
+
+
+def test_looking_for_a_place_takes_none() -> None:
+    """In a flood many look, and who comes to a free place would find none."""
+    is_over = Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            is_full()
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(look)
+        try:
+            for _ in range(5_000):
+                with take_place():
+                    pass
+        finally:
+            is_over.set()
 
 
 def test_a_place_is_taken_once_for_all_that_is_hashed_in_it(hashed_password: str) -> None:

@@ -145,24 +145,24 @@ def had_token() -> bool:
     return _TOKEN in session
 
 
-def find_device() -> tuple[int, str] | None:
-    """Return who has signed in in this browser before, and its id; it opens nothing (throttle.py)."""
+def find_device() -> services.KnownDevice | None:
+    """Return who has signed in in this browser before; it opens nothing (throttle.py)."""
     try:
-        user_id, device = _device_serializer().loads(
+        user_id, device, epoch = _device_serializer().loads(
             request.cookies.get(_device_cookie(), ""), max_age=int(DEVICE_LIFETIME.total_seconds())
         )
     except (BadData, TypeError, ValueError):
         return None
-    return user_id, device
+    return services.KnownDevice(user_id, device, epoch)
 
 
-def remember_device(response: Response, user_id: int) -> None:
+def remember_device(response: Response, user_id: int, *, epoch: int) -> None:
     """Give this browser an id for attempts of that person, or keep the one it has."""
     found = find_device()
-    device = found[1] if found and found[0] == user_id else new_token()
+    device = found.id if found and found.user_id == user_id else new_token()
     response.set_cookie(
         _device_cookie(),
-        _device_serializer().dumps([user_id, device]),
+        _device_serializer().dumps([user_id, device, epoch]),
         max_age=DEVICE_LIFETIME,
         secure=settings().session_cookie_secure,
         httponly=True,

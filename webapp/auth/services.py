@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import and_, delete, or_, select, update
 
@@ -42,6 +43,15 @@ from webapp.users.services import (
 )
 from webapp.users.standing import lock_standing, lock_users
 
+
+class KnownDevice(NamedTuple):
+    """What a browser keeps of a sign-in: whose it was, its id, and the epoch of then."""
+
+    user_id: int
+    id: str
+    epoch: int
+
+
 REFUSED = N_("E-mail or password is wrong, or this account may not sign in here.")
 
 
@@ -51,14 +61,13 @@ def sign_in(
     password: str,
     address: str,
     user_agent: str,
-    device: tuple[int, str] | None = None,
+    device: KnownDevice | None = None,
     earlier: str | None = None,
     actor: Actor,
 ) -> str:
     """Answer the token of a new session, which ends the one with the token ``earlier``.
 
-    ``device`` is whose browser it was at a former sign-in, and its id: their attempts in it are counted
-    apart.
+    ``device`` is what the browser keeps of a former sign-in: that person's attempts in it are counted apart.
 
     Raises Invalid with one and the same message, after the same work, whether the account does not
     exist, is inactive, may not sign in or has another password (ASVS 5.0 6.3.8); raises Throttled, and Busy.
@@ -66,7 +75,7 @@ def sign_in(
     taken before the attempt is counted: what finds none costs no write, and was no guess.
     """
     found = find_credentials(email)
-    known = device[1] if device and found and device[0] == found.user_id else None
+    known = _recognize(device, found)
     throttle.refuse_throttled(email=email, address=address, device=known)
     with passwords.take_place():
         counted = _count_attempt(email=email, address=address, device=known, actor=actor)
@@ -87,6 +96,12 @@ def sign_in(
         counted=counted,
         actor=actor,
     )
+
+
+def _recognize(device: KnownDevice | None, found: Credentials | None) -> throttle.Device | None:
+    if device is None or found is None or device.user_id != found.user_id:
+        return None
+    return throttle.Device(device.id, former_of=None if device.epoch == found.epoch else found.user_id)
 
 
 def _matches(found: Credentials | None, password: str) -> bool:
@@ -128,7 +143,9 @@ def _record_refusal(
     record(Kind.SIGN_IN_FAILED, actor=actor, subject=subject, facts=facts)
 
 
-def _count_attempt(*, email: str, address: str, device: str | None = None, actor: Actor) -> throttle.Counted:
+def _count_attempt(
+    *, email: str, address: str, device: throttle.Device | None = None, actor: Actor
+) -> throttle.Counted:
     """Raises Throttled. Of those that are counted beyond a limit the 1st, the 10th and so on are recorded;
     most are refused before they are counted. So a flood is seen, and does not fill the history.
     """
@@ -143,21 +160,33 @@ def _count_attempt(*, email: str, address: str, device: str | None = None, actor
 
 
 def require_current_password(
-    user: User, *, password: str, address: str, actor: Actor, field: str = "current_password"
+    user: User,
+    *,
+    password: str,
+    address: str,
+    session_id: int | None = None,
+    actor: Actor,
+    field: str = "current_password",
 ) -> throttle.Counted:
     """For one who is signed in, and gives their password once more. Slow: call it in no transaction.
 
-    Answer what was counted, to be given back. Raises Invalid on the ``field`` where it is another, and
+    Counted by their session, so that no stranger can use their attempts up. Answer what was counted, to be
+    given back. Raises Invalid on the ``field`` where it is another, and
     Throttled where too many were, which are recorded; and Busy.
     """
-    throttle.refuse_throttled(email=user.email, address=address)
+    device = _open_session_as_device(user.id, session_id)
+    throttle.refuse_throttled(email=user.email, address=address, device=device)
     with passwords.take_place():
-        counted = _count_attempt(email=user.email, address=address, actor=actor)
+        counted = _count_attempt(email=user.email, address=address, device=device, actor=actor)
         is_right = passwords.verify_password(user.hashed_password, password)
     if not is_right:
         _record_wrong_password(user, actor)
         raise Invalid(N_("This is not your present password."), field=field)
     return counted
+
+
+def _open_session_as_device(user_id: int | None, session_id: int | None) -> throttle.Device | None:
+    return None if session_id is None else throttle.Device(f"session {session_id} of {user_id}")
 
 
 @atomic
@@ -173,7 +202,7 @@ def _start_session(
     address: str,
     user_agent: str,
     rehashed_password: str | None,
-    device: str | None = None,
+    device: throttle.Device | None = None,
     earlier: str | None = None,
     counted: throttle.Counted = (),
     actor: Actor,
@@ -289,7 +318,14 @@ def mark_notices(session_id: int, *, since: datetime | None) -> None:
 
 
 def change_password(
-    user: User, *, current: str, new: str, address: str, user_agent: str, actor: Actor
+    user: User,
+    *,
+    current: str,
+    new: str,
+    address: str,
+    user_agent: str,
+    session_id: int | None = None,
+    actor: Actor,
 ) -> str:
     """Answer the token of a session that replaces all earlier ones.
 
@@ -297,7 +333,9 @@ def change_password(
     """
     verified = user.hashed_password
     with passwords.take_place():
-        counted = require_current_password(user, password=current, address=address, actor=actor)
+        counted = require_current_password(
+            user, password=current, address=address, session_id=session_id, actor=actor
+        )
         cleaned = clean_password_of(user, new)
         if passwords.is_same(current, cleaned):
             raise Invalid(N_("This is your current password. Choose another one."), field="new_password")
@@ -346,7 +384,7 @@ def confirm_identity(
     """
     email, hashed = user.email, user.hashed_password
     counted = require_current_password(
-        user, password=password, address=address, actor=actor, field="password"
+        user, password=password, address=address, session_id=session_id, actor=actor, field="password"
     )
     _confirm_session(session_id, hashed=hashed, email=email, address=address, counted=counted, actor=actor)
 
@@ -369,7 +407,8 @@ def _confirm_session(
     own = update(SignInSession).where(SignInSession.id == session_id, SignInSession.user_id == actor.user_id)
     session.execute(own.values(confirmed_at=utc_now()))
     throttle.give_back(counted)
-    throttle.forget_attempts(email=email, address=address)
+    device = _open_session_as_device(actor.user_id, session_id)
+    throttle.forget_attempts(email=email, address=address, device=device)
 
 
 @atomic

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,7 +35,18 @@ Counted = tuple[tuple[str, datetime], ...]  # each key, and when its window bega
 Limits = tuple[tuple[str, int], ...]
 
 
-def refuse_throttled(*, email: str, address: str, device: str | None = None) -> None:
+class Device(NamedTuple):
+    """Where an account has signed in before, by an id: a browser, or a session that is open.
+
+    ``former_of`` is whose it is, where all their sessions have ended since: who had the password until then
+    may have made any number of these, so they are also counted together.
+    """
+
+    id: str
+    former_of: int | None = None
+
+
+def refuse_throttled(*, email: str, address: str, device: Device | None = None) -> None:
     """Raise Throttled where count_attempt() has before, and would again.
 
     It only spares what is refused anyway a place among those who sign in, and the database a write. The first
@@ -52,19 +64,21 @@ def refuse_throttled(*, email: str, address: str, device: str | None = None) -> 
         raise _throttled(max(ends), now)
 
 
-def count_attempt(*, email: str, address: str, device: str | None = None) -> Counted:
+def count_attempt(*, email: str, address: str, device: Device | None = None) -> Counted:
     """Answer what was counted, to be given back where the attempt was a success.
 
-    ``device`` is the id of a browser in which this account has signed in before. Raises Throttled when this
-    device, account or address has used up its attempts.
+    Raises Throttled when this device, account or address has used up its attempts.
     """
     return _count(_limits(email, address, device))
 
 
-def _limits(email: str, address: str, device: str | None) -> Limits:
+def _limits(email: str, address: str, device: Device | None) -> Limits:
     """Each key that counts, the address first, with its limit."""
     if device is not None:
-        return ((_key("device", device), MAX_PER_DEVICE),)
+        own = ((_key("device", device.id), MAX_PER_DEVICE),)
+        if device.former_of is None:
+            return own
+        return (*own, (_key("former devices", str(device.former_of)), MOST_PER_ACCOUNT))
     network = network_of(address)
     return (
         (_key("address", network), MOST_PER_ADDRESS),
@@ -95,14 +109,14 @@ def give_back(counted: Counted) -> None:
 
 
 @atomic
-def forget_attempts(*, email: str, address: str, device: str | None = None) -> None:
+def forget_attempts(*, email: str, address: str, device: Device | None = None) -> None:
     """After a right password or a new one the account starts afresh; a known device does by itself, and what
     strangers have guessed at the account meanwhile stays counted.
     """
-    keys = [_key("account", email_key(email)), _pair(email, network_of(address))]
+    keys = [_pair(email, network_of(address)), _key("account", email_key(email))]
     if device is not None:
-        keys = [_key("device", device)]
-    get_session().execute(delete(Attempts).where(Attempts.key.in_(keys)))
+        keys = [_key("device", device.id)]
+    _forget(keys)
 
 
 def find_wait(*, email: str, addresses: Iterable[str]) -> datetime | None:
@@ -124,9 +138,19 @@ def forget_account(*, email: str, addresses: Iterable[str]) -> bool:
 
     What was tried on other accounts still counts.
     """
-    keys = [_key("account", email_key(email)), *(_pair(email, network_of(address)) for address in addresses)]
-    gone = delete(Attempts).where(Attempts.key.in_(keys)).returning(Attempts.key)
-    return bool(get_session().execute(gone).all())
+    networks = sorted({network_of(address) for address in addresses})
+    return _forget([*(_pair(email, network) for network in networks), _key("account", email_key(email))])
+
+
+def _forget(keys: Iterable[str]) -> bool:
+    """Delete one after the other, in the order in which they are counted, and tell whether any was there:
+    two who took their rows in another order could wait for each other.
+    """
+    gone = [
+        get_session().execute(delete(Attempts).where(Attempts.key == key).returning(Attempts.key)).all()
+        for key in keys
+    ]
+    return any(gone)
 
 
 def _count(limits: Limits) -> Counted:

@@ -96,7 +96,7 @@ def sign_in() -> Response:
         if kept:  # which no address carries
             page = _show_change_password(_own_form(identity, empty=True), next_url=next_url, resend=resend)
     if identity is not None:
-        remember_device(page, identity.id)
+        remember_device(page, identity.id, epoch=identity.epoch)
     return page
 
 
@@ -141,6 +141,7 @@ def change_password() -> Response:
                 new=form.new_password.data,
                 address=remote_address(),
                 user_agent=user_agent(),
+                session_id=identity.session_id,
                 actor=identity.actor,
             )
         except (Invalid, Throttled, Busy) as error:
@@ -150,7 +151,9 @@ def change_password() -> Response:
             remember_token(token)
             kept = open_form(resend)
             tell(gettext("Your password is changed. All your other devices are signed out."))
-            return show_resend(kept) if kept else redirect(next_url, 303)
+            page = show_resend(kept) if kept else redirect(next_url, 303)
+            remember_device(page, identity.id, epoch=current_identity().epoch)
+            return page
     elif form.errors:
         status = 422
     return _show_change_password(form, next_url=next_url, resend=resend, status=status)
@@ -258,7 +261,9 @@ def use_password_link(token: str) -> Response:
             user = services.use_password_link(
                 token, password=form.new_password.data, address=remote_address(), actor=page_actor()
             )
-            return _show_set_password(form, user, done=True)
+            page = _show_set_password(form, user, done=True)
+            remember_device(page, user.id, epoch=user.session_epoch)
+            return page
         if form.errors:
             status = 422
     except NotFound:

@@ -55,10 +55,8 @@ class TextFormatter(Formatter):
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        head, separator, rest = text.partition("\nTraceback ")
-        return head.replace("\n", "\\n").replace("\r", "\\r") + separator + rest
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r")
 
 
 def configure_logs(settings: Settings) -> None:

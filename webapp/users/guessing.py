@@ -44,12 +44,28 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _REPEATED = re.compile(r"(.{3,}?)(?:[\W\d_]{0,4}\1)+|(..?)\2{2,}")
 # "1" stands for i, for l, or for itself.
 _LEET = tuple(str.maketrans("@430$57+!1", f"aaeosstti{letter}") for letter in "il1")
-_FAMOUS = "correcthorsebatterystaple"
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+# Phrases that are long enough and yet among the first to be tried.
+_FAMOUS = (
+    "correcthorsebattery",
+    "thequickbrownfox",
+    "maytheforcebewithyou",
+    "tobeornottobe",
+    "thisismypassword",
+    "supersecretpassword",
+    "administrat",  # whom one signs in as, in both languages
+    "bienvenue",
+)
 
 
 def is_guessable(password: str, *, context: Iterable[str] = ()) -> bool:
     """``context`` are texts that a guesser would try first: of the product, the host, the person."""
-    return count_bits(password, context=context) < MIN_BITS
+    context = tuple(context)
+    readings = [password]
+    joined = _BETWEEN_WORDS.sub("", password)
+    if any(phrase in joined.casefold() for phrase in _FAMOUS):
+        readings.append(joined)
+    return any(count_bits(reading, context=context) < MIN_BITS for reading in readings)
 
 
 def count_bits(password: str, *, context: Iterable[str] = ()) -> float:
@@ -106,8 +122,10 @@ def _character_bits(text: str, place: int) -> float:
 def _context_words(texts: Iterable[str]) -> list[str]:
     """Each text as a whole and its parts, as far as they are words."""
     folded = (unicodedata.normalize("NFKC", text).casefold() for text in texts)
-    words = dict.fromkeys(word for text in folded for word in (text, *re.split(r"[\W_]+", text)))
-    return [_FAMOUS, *(word for word in words if len(word) >= MIN_CONTEXT_LETTERS)][:MAX_CONTEXT_WORDS]
+    words = dict.fromkeys(word for text in folded for word in (text, *_BETWEEN_WORDS.split(text)))
+    return [*_FAMOUS, *(word for word in words if len(word) >= MIN_CONTEXT_LETTERS)][
+        : MAX_CONTEXT_WORDS + len(_FAMOUS)
+    ]
 
 
 def is_common(word: str) -> bool:

@@ -12,6 +12,7 @@ import re
 import secrets
 import threading
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -44,7 +45,7 @@ _METHOD = re.compile(
 _NO_ARGON2, _NO_WERKZEUG = f"$AAAAAAAAAAAAAAAAAAAAAA${'A' * 43}", "$AAAAAAAAAAAAAAAA$00"
 
 BUSY = N_("Too many people are signing in right now. Try again in a moment.")
-_places = threading.BoundedSemaphore(MAX_PLACES)
+_free = deque(range(MAX_PLACES))  # places; append and pop are atomic, and to look at it takes none
 _held = threading.local()
 
 
@@ -56,22 +57,21 @@ def take_place() -> Iterator[None]:
     if getattr(_held, "is_held", False):
         yield
         return
-    if not _places.acquire(blocking=False):
-        raise Busy(BUSY)
+    try:
+        place = _free.pop()
+    except IndexError:
+        raise Busy(BUSY) from None
     _held.is_held = True
     try:
         yield
     finally:
         _held.is_held = False
-        _places.release()
+        _free.append(place)
 
 
 def is_full() -> bool:
     """Whether take_place() would raise, as of this moment."""
-    if not _places.acquire(blocking=False):
-        return True
-    _places.release()
-    return False
+    return not _free
 
 
 def hash_password(password: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import current_app, request, session
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -81,7 +81,7 @@ def is_cross_site() -> bool:
     if site is not None:
         return site not in {"same-origin", "none"}
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    return origin is not None and _split(origin).netloc != request.host
 
 
 def is_same_site() -> bool:
@@ -97,10 +97,18 @@ def page_before() -> str:
     rule = request.url_rule
     if rule is not None and "GET" in (rule.methods or ()):
         return request.full_path.rstrip("?")
-    referrer = urlsplit(request.referrer or "")
+    referrer = _split(request.referrer or "")
     if referrer.netloc != request.host:
         return ""
     return referrer.path + (f"?{referrer.query}" if referrer.query else "")
+
+
+def _split(address: str) -> SplitResult:
+    """What a client sends need be no address: then it has no parts."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _serializer() -> URLSafeTimedSerializer:
