@@ -38,7 +38,7 @@ gc.set_threshold(10_000, 20, 20)
 
 wsgi_app = "wsgi:app"
 bind = settings.bind
-worker_class = "gthread"
+worker_class = "webapp.operations.lanes.LanedWorker"  # gthread, with sign-ins apart
 workers = settings.web_workers
 threads = settings.web_threads
 forwarded_allow_ips = ""  # ProxyFix decides which proxy to believe, from PROXY_COUNT
