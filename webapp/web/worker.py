@@ -19,9 +19,9 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 from gunicorn.util import write_nonblock
-from gunicorn.workers.gthread import ThreadWorker
 
 from webapp.web.headers import HEADERS
+from webapp.web.lanes import LanedWorker
 
 logger = logging.getLogger("dossier.request")
 
@@ -40,8 +40,11 @@ REMEDIES = {
 }
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's worker with threads; its own pages repeat what was sent, and carry no security headers."""
+class Worker(LanedWorker):
+    """Gunicorn's worker with threads, of which sign-ins have their own.
+
+    The pages that gunicorn itself would answer repeat what was sent, and carry no security headers.
+    """
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """``req`` is None where not even the head of the request could be read."""
