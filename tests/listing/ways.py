@@ -14,12 +14,23 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
 from webapp.db import atomic, get_session
-from webapp.listing import asking, choosing, counting, page, postgres, spans, sqlite
+from webapp.listing import counting, page, spans
 from webapp.listing.counting import MOST_COUNTED
+from webapp.listing.plan import (
+    candidates,
+    descent,
+    index_query,
+    planner,
+    postgres,
+    query,
+    scans,
+    sizes,
+    sqlite,
+)
 from webapp.users.models import User
 
 NO_CHOICE = {"BEFORE_ALL_IDS", "FURTHEST_ROW", "LARGEST_ID", "MOST_COUNTED", "SHORTEST_SUBSTRING"}
-MODULES = (asking, choosing, page, postgres, sqlite)
+MODULES = (index_query, query, sizes, candidates, scans, descent, planner, page, postgres, sqlite)
 # The numbers by which they choose; not those that say what a page shows.
 TUNED = {
     name: value

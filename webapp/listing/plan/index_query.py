@@ -20,7 +20,7 @@ LONGEST_SECOND = 600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class IndexQuery:
     """All that is not None must be met; of ``segments`` and ``months`` one each."""
 
     trigrams: tuple[str, ...] = ()
