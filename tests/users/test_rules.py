@@ -248,7 +248,7 @@ def clean(typed: str, role: Role = Role.AUDITOR, *, email: str = "", full_name: 
         "orchard lantern velvet",
         "tp2k9vqw7x1zb4m",
         "пароль из слов и букв",
-        "correct horse battery",
+        "correct harbour stapler",
         "😀😁😂🤣😃😄😅😆😉😊😋😎🙂😇🥰",
         "with\0NUL and much more",
         "  leading and trailing  ",
