@@ -16,6 +16,7 @@ from tests.batches.ways import (
     age,
     draft,
     finish,
+    from_list,
     look,
     numbers,
     people_for,
@@ -24,17 +25,21 @@ from tests.batches.ways import (
     step,
     undo_of,
 )
-from tests.conftest import MakeUser
+from tests.conftest import MakeUser, user_maker
 from tests.history.ways import assert_intact, read_rows, read_stories
 from tests.racing import race
 from tests.users.test_many import DESK
 from webapp.batches import drafts, running
+from webapp.batches.locks import lock
 from webapp.batches.models import BATCHES, Batch
 from webapp.batches.queries import get_batch
 from webapp.batches.rules import Action, Source, State
 from webapp.batches.undoing import create_undo
-from webapp.db import get_session
+from webapp.db import atomic, get_session
 from webapp.errors import Conflict, Forbidden, NotFound
+from webapp.users import trash
+from webapp.users.queries import get_user
+from webapp.users.standing import lock_standing
 
 
 def test_a_draft_is_its_maker_s_alone(app: Flask, make_user: MakeUser) -> None:
@@ -182,3 +187,37 @@ def test_an_old_draft_that_is_run_at_last_is_not_swept_away(
     ):
         finish(file_app, batch_id)
     assert numbers(file_app, batch_id) == (State.DONE, 3, 3, 3, 0)
+
+
+@pytest.mark.parametrize("is_erased", [False, True], ids=["from the trash", "at once"])
+def test_who_deletes_for_good_and_who_runs_a_pasted_list_do_not_wait_crosswise(
+    file_app: Flask, hashed_password: str, is_erased: bool
+) -> None:
+    """What was pasted is forgotten then: the bulk change is locked for it before its maker is, as always."""
+    gone = user_maker(file_app, hashed_password)()
+    batch_id = from_list(file_app, [1], not_found=["x@example.org"], missing=1)
+    if not is_erased:
+        with file_app.app_context():
+            trash.delete_user(get_user(gone.id), version=1, actor=COMMAND)
+
+    def delete_for_good() -> None:
+        with file_app.app_context():
+            if is_erased:
+                trash.erase_user(get_user(gone.id), actor=DESK)
+            else:
+                trash.purge_user(gone.id, actor=DESK)
+
+    @atomic
+    def lock_as_a_run_does() -> Future[None]:
+        lock(get_batch(batch_id))
+        other = threads.submit(delete_for_good)
+        wait([other], timeout=0.3)
+        assert not other.done()
+        lock_standing(DESK)
+        return other
+
+    with ThreadPoolExecutor(1) as threads, file_app.app_context():
+        lock_as_a_run_does().result(timeout=10)
+    with file_app.app_context():
+        assert not get_batch(batch_id).unresolved
+        assert not trash.is_trashed(gone.id)

@@ -10,5 +10,5 @@ def register(app: Flask) -> None:
     from webapp.batches.views import blueprint
     from webapp.users.trash import on_purge
 
-    on_purge(forget_lists)
+    on_purge(forget_lists, is_first=True)  # a bulk change locks itself, then users
     app.register_blueprint(blueprint)

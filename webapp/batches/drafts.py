@@ -213,6 +213,11 @@ def name_key_of(person: Person) -> str:
 
 @atomic
 def forget_lists(_user_id: int) -> None:
-    """Somebody is deleted for good, and what was pasted and not found may have been his address."""
-    listed = update(BATCHES).where(BATCHES.c.unresolved != "")
-    get_session().execute(listed.values(unresolved=""))
+    """Somebody is deleted for good, and what was pasted and not found may have been his address.
+
+    Locked in the order of their ids: two may be deleted for good at the same moment.
+    """
+    session = get_session()
+    listed = select(BATCHES.c.id).where(BATCHES.c.unresolved != "").order_by(BATCHES.c.id)
+    ids = session.scalars(listed.with_for_update()).all()
+    session.execute(update(BATCHES).where(BATCHES.c.id.in_(ids)).values(unresolved=""))

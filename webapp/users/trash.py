@@ -27,13 +27,17 @@ from webapp.users.queries import get_user, lock_administrators
 from webapp.users.services import about, check_deletion, lock_with_actor, refuse_stale
 from webapp.users.standing import lock_standing
 
+_first_cleaners: list[Callable[[int], None]] = []
 _cleaners: list[Callable[[int], None]] = []
 
 
-def on_purge(clean: Callable[[int], None]) -> None:
-    """A later feature's part of deleting somebody for good, in the same transaction."""
-    if clean not in _cleaners:
-        _cleaners.append(clean)
+def on_purge(clean: Callable[[int], None], *, is_first: bool = False) -> None:
+    """A later feature's part of deleting somebody for good, in the same transaction. ``is_first``: before any
+    row of the users is locked, for rows that others lock before those.
+    """
+    cleaners = _first_cleaners if is_first else _cleaners
+    if clean not in cleaners:
+        cleaners.append(clean)
 
 
 _sweepers: list[Callable[[], None]] = []
@@ -118,6 +122,7 @@ def purge_user(user_id: int, *, actor: Actor) -> None:
     """Delete for good. The history keeps that something was done, and forgets about whom; who did it as staff
     stays named for a time (see forget()).
     """
+    _clean_first(user_id)
     actor = lock_standing(actor)
     trashed = get_trashed(user_id)
     actor.require(Permission.USERS_DELETE, on=trashed.role)
@@ -147,8 +152,14 @@ def purge_older(than: datetime, *, actor: Actor) -> int:
 def erase_user(user: User, *, actor: Actor) -> None:
     """The right to be forgotten: delete and purge at once."""
     user_id = user.id
+    _clean_first(user_id)
     delete_user(user, version=user.version, actor=actor)
     purge_user(user_id, actor=actor)
+
+
+def _clean_first(user_id: int) -> None:
+    for clean in _first_cleaners:
+        clean(user_id)
 
 
 NOT_IN_TRASH = N_("This user is not in the trash.")
