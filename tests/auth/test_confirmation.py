@@ -49,6 +49,7 @@ from webapp.users.models import User
 from webapp.users.passwords import hash_password
 from webapp.users.queries import get_user
 from webapp.users.services import deactivate_user, set_password, sign_out_everywhere, update_user
+from webapp.users.trash import delete_user
 
 TERMINAL = Actor.command_line()
 OLD = {"created_at": MAX_CONFIRMATION_AGE + timedelta(seconds=1)}
@@ -252,7 +253,7 @@ def test_signing_in_and_a_new_password_count_as_confirmed(
     assert again.post(f"/users/{user.id}/password-link").status_code == 200
 
 
-# Of members some acts are everyday work; of staff they end sessions, or change what one signs in with
+# Of members some acts are everyday work; of staff they end sessions, or give or change a way in
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR])
@@ -291,9 +292,13 @@ def test_of_staff_more_is_asked_than_of_members(
 
 @pytest.mark.parametrize("desk", ["support", "administrator"])
 @pytest.mark.parametrize(
-    ("action", "value"), [("deactivate", ""), ("undo", "activate"), ("trash", ""), ("undo", "restore")]
+    ("action", "value"),
+    [
+        *((action, "") for action in ("activate", "deactivate", "trash", "restore")),
+        *(("undo", action) for action in ("activate", "deactivate", "trash", "restore")),
+    ],
 )
-def test_who_may_end_sessions_of_staff_is_asked_before_many(
+def test_who_may_let_staff_in_or_shut_them_out_is_asked_before_many(
     app: Flask, signed_in: SignedIn, desk: str, action: str, value: str
 ) -> None:
     user = signed_in(desk).user
@@ -306,6 +311,49 @@ def test_who_may_end_sessions_of_staff_is_asked_before_many(
     with pytest.raises(ConfirmationRequired) as asked:
         require_confirmation(batch, actor)
     assert asked.value.params["count"] == 2
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.AUDITOR])
+def test_letting_staff_in_again_is_asked(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, role: Role
+) -> None:
+    """A colleague who was shut out still knows their password."""
+    visitor = signed_in()
+    inactive, trashed = make_user(role=role, full_name="Ann", is_active=False), make_user(role=role)
+    with app.app_context():
+        delete_user(get_user(trashed.id), version=1, actor=TERMINAL)
+    entry_id = newest_entry(app)
+    age_sessions(app, **OLD)
+    before = read_tables(app)["users"]
+    acts = (
+        f"/trash/{trashed.id}/restore",
+        f"/users/changes/{entry_id}/undo",
+        f"/users/{inactive.id}/activate",
+    )
+    answers = [visitor.post(path, {}) for path in (acts if role is Role.AUDITOR else acts[1:])]
+    if role is Role.MEMBER:
+        assert {answer.status_code for answer in answers} == {303}
+        return
+    assert {answer.status_code for answer in answers} == {401}
+    assert read_tables(app)["users"] == before
+    assert "Activate Ann" in text_of(answers[-1])
+    assert confirm(visitor, answers[-1]).status_code == 303
+    assert read_user(app, inactive.id).is_active  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("action", ["deactivate", "trash"])
+def test_an_undo_of_an_undo_is_asked(
+    app: Flask, signed_in: SignedIn, make_user: MakeUser, action: str
+) -> None:
+    """It shuts out again whom the undo let in."""
+    desk, users = signed_in(), [make_user(role=Role.AUDITOR) for _ in range(2)]
+    path = begin(desk, *(user.id for user in users), action=action)
+    press(desk, path, "run")
+    undo = desk.post(f"{path}/undo").headers["Location"]
+    age_sessions(app, **OLD)
+    asked = desk.post(f"{undo}/undo")
+    assert "Undo the change of the selected users (2)" in text_of(asked)
+    assert all(user and user.is_active for user in (read_user(app, each.id) for each in users))
 
 
 # Only what changes a role asks

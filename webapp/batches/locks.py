@@ -15,7 +15,7 @@ from webapp.batches.rules import (
     CONFIRMED,
     CONFIRMED_OF_STAFF,
     PERMISSIONS,
-    UNDOES_BY,
+    UNDOES,
     UNDOES_ROLES,
     Action,
     State,
@@ -65,12 +65,13 @@ def require_confirmation(batch: Batch, actor: Actor) -> None:
     """What the same act asks for when it is done to one person."""
     count = batch.total - batch.position
     is_undo = batch.action == Action.UNDO
-    if is_undo and batch.value == Action.SET_ROLE:
-        actor.require_confirmation(UNDOES_ROLES, count=count)
-    act = UNDOES_BY.get(batch.value) if is_undo else Action(batch.action or "")
+    act = Action(batch.value if is_undo and batch.value else batch.action or "")
     if act not in CONFIRMED:
         return
     if act in CONFIRMED_OF_STAFF and not actor.may(PERMISSIONS[act], on=Role.AUDITOR):
+        return
+    if is_undo:
+        actor.require_confirmation(UNDOES_ROLES if act is Action.SET_ROLE else UNDOES, count=count)
         return
     role = (ROLE_LABELS[Role(batch.value)],) if act is Action.SET_ROLE else ()
     actor.require_confirmation(CONFIRMED[act], count=count, role=role)

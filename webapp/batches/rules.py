@@ -75,13 +75,15 @@ PERMISSIONS: dict[Action, Permission] = {
 CONFIRMED: dict[Action, str] = {
     Action.SET_ROLE: N_("Give the selected users (%(count)s) the role %(role)s"),
     Action.SIGN_OUT: N_("Sign the selected users (%(count)s) out everywhere"),
+    Action.ACTIVATE: N_("Activate the selected users (%(count)s)"),
     Action.DEACTIVATE: N_("Deactivate the selected users (%(count)s)"),
     Action.TRASH: N_("Delete the selected users (%(count)s)"),
+    Action.RESTORE: N_("Restore the selected users (%(count)s)"),
 }
 # Of members it is everyday work; only those who may do it to staff are asked.
-CONFIRMED_OF_STAFF = frozenset({Action.DEACTIVATE, Action.TRASH})
-# What the undo of these does.
-UNDOES_BY: dict[str, Action] = {Action.ACTIVATE: Action.DEACTIVATE, Action.RESTORE: Action.TRASH}
+CONFIRMED_OF_STAFF = frozenset({Action.ACTIVATE, Action.DEACTIVATE, Action.TRASH, Action.RESTORE})
+# An undo may be that of an undo: it asks whichever of the two it does.
+UNDOES = N_("Undo the change of the selected users (%(count)s)")
 UNDOES_ROLES = N_("Undo the role change of the selected users (%(count)s)")
 OF_TRASHED = frozenset({Action.RESTORE})
 OF_USERS = frozenset(Action) - OF_TRASHED - {Action.UNDO}

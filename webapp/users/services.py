@@ -177,7 +177,10 @@ def update_own_profile(
 def activate_user(user: User, *, actor: Actor, undoes_id: int | None = None) -> bool:
     """Let the person in again; tells whether that changed anything."""
     actor = lock_with_actor(user, actor)
-    return _apply(user, activation(user, actor), Kind.ACTIVATED, actor, undoes_id=undoes_id)
+    changes = activation(user, actor)
+    if changes and may_sign_in(user.role):  # with the password they had
+        actor.require_confirmation(N_("Activate %(name)s"), name=user.display_name)
+    return _apply(user, changes, Kind.ACTIVATED, actor, undoes_id=undoes_id)
 
 
 @atomic

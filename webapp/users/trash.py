@@ -110,6 +110,8 @@ def restore_user(
         changes["email"] = (values["email"], rules.clean_email(email))
         values["email"] = changes["email"][1]
         values |= derive_keys(full_name=values["full_name"], email=values["email"])
+    if may_sign_in(trashed.role):  # with the password they had
+        actor.require_confirmation(N_("Restore %(name)s"), name=trashed.display_name)
     _take_out(user_id)
     get_session().execute(insert(USERS).values(**restored(values, utc_now())))
     user = get_user(user_id)
