@@ -247,6 +247,25 @@ def test_devices_known_before_a_reset_share_few_guesses_and_the_one_that_reset_h
     assert visitor.post(PATH, {**ANN, "password": new}).status_code == 303
 
 
+def test_a_copy_of_a_devices_cookie_cannot_use_up_its_attempts_after_a_reset(
+    app: Flask, visitor: Visitor, make_user: MakeUser, signed_in: SignedIn
+) -> None:
+    user, desk = make_user(email=ANN["email"], role=Role.AUDITOR), signed_in()
+    assert visitor.post(PATH, ANN).status_code == 303
+    copied = visitor.client.get_cookie("dossier-device")
+    assert copied is not None
+    thief = Visitor(app)
+    thief.client.set_cookie("dossier-device", copied.value)
+    made = desk.post(f"/users/{user.id}/password-link").text
+    (link,) = set(re.findall(r"/auth/set-password/[A-Za-z0-9_-]+", made))
+    new = "harbour candle meadow"
+    assert visitor.post(link, {"new_password": new, "confirm_password": new}).status_code == 200
+    for _ in range(MAX_PER_DEVICE + 1):
+        thief.post(PATH, {**ANN, "password": "a guess"})
+    assert thief.post(PATH, {**ANN, "password": "a guess"}).status_code == 429
+    assert visitor.post(PATH, {**ANN, "password": new}).status_code == 303
+
+
 def lock_account(app: Flask) -> None:
     """From as many addresses as it takes."""
     with app.app_context():

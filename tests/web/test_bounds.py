@@ -28,13 +28,18 @@ def test_any_text_comes_as_it_was_sent(text: str) -> None:
     assert read_fields(body.encode()) == parse_qsl(body, keep_blank_values=True, errors="werkzeug.url_quote")
 
 
+@pytest.mark.parametrize("body", ["a=100%hello", "a=%hh", "a=%ah", "a=%h1", "a=%e9%h", "%h=%25h"])
+def test_an_h_is_no_hexadecimal_digit(body: str) -> None:
+    assert read_fields(body.encode()) == parse_qsl(body, keep_blank_values=True, errors="werkzeug.url_quote")
+
+
 def test_as_many_fields_as_may_be() -> None:
     assert len(read_fields(b"&".join([b"id=1"] * MAX_FIELDS))) == MAX_FIELDS
     with pytest.raises(RequestEntityTooLarge):
         read_fields(b"&" * MAX_FIELDS)
 
 
-@pytest.mark.parametrize("part", [b"%ff", b"\xff", b"%", b"%f", b"%zz"])
+@pytest.mark.parametrize("part", [b"%ff", b"\xff", b"%", b"%f", b"%zz", b"%hh"])
 def test_few_bytes_may_be_damaged(part: bytes) -> None:
     read_fields(b"a=" + part * (MAX_DAMAGED - 1))
     with pytest.raises(BadRequest):

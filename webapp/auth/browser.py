@@ -157,9 +157,12 @@ def find_device() -> services.KnownDevice | None:
 
 
 def remember_device(response: Response, user_id: int, *, epoch: int) -> None:
-    """Give this browser an id for attempts of that person, or keep the one it has."""
+    """Give this browser an id for attempts of that person, or keep the one it has had since the last password:
+    who has a copy of an older one uses up that one's attempts alone.
+    """
     found = find_device()
-    device = found.id if found and found.user_id == user_id else new_token()
+    is_present = found is not None and found.user_id == user_id and found.epoch == epoch
+    device = found.id if found and is_present else new_token()
     response.set_cookie(
         _device_cookie(),
         _device_serializer().dumps([user_id, device, epoch]),

@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 32_768  # of all together; gunicorn lets 100 of 8 kB through,
 MAX_FIELDS = 1_000  # the largest page of ids to tick has a fifth of them
 MAX_DAMAGED = 1_000  # escapes that are none, and bytes that are no UTF-8: no browser sends one
 
-_HEX = bytes.maketrans(b"0123456789ABCDEFabcdef", b"h" * 22)
+_HEX = bytes.maketrans(b"0123456789ABCDEFabcdefh", b"h" * 22 + b"-")
 _DAMAGED_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
