@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +20,7 @@ from webapp.access.permissions import Role
 from webapp.auth.queries import find_session
 from webapp.auth.rules import MAX_PER_DEVICE, MOST_PER_ACCOUNT, MOST_PER_PAIR
 from webapp.auth.throttle import Device, count_attempt
+from webapp.errors import Throttled
 from webapp.users import passwords
 from webapp.web.headers import HEADERS
 
@@ -260,10 +262,23 @@ def test_a_copy_of_a_devices_cookie_cannot_use_up_its_attempts_after_a_reset(
     (link,) = set(re.findall(r"/auth/set-password/[A-Za-z0-9_-]+", made))
     new = "harbour candle meadow"
     assert visitor.post(link, {"new_password": new, "confirm_password": new}).status_code == 200
-    for _ in range(MAX_PER_DEVICE + 1):
+    for _ in range(MAX_PER_DEVICE + MOST_PER_PAIR + 1):
         thief.post(PATH, {**ANN, "password": "a guess"})
     assert thief.post(PATH, {**ANN, "password": "a guess"}).status_code == 429
     assert visitor.post(PATH, {**ANN, "password": new}).status_code == 303
+
+
+def test_a_browser_of_a_former_epoch_is_no_worse_off_than_an_unknown_one(
+    app: Flask, visitor: Visitor, make_user: MakeUser, signed_in: SignedIn
+) -> None:
+    user, desk = make_user(email=ANN["email"], role=Role.AUDITOR), signed_in()
+    assert visitor.post(PATH, ANN).status_code == 303
+    assert desk.post(f"/users/{user.id}/sign-out").status_code == 303
+    with app.app_context():
+        for number in range(MOST_PER_ACCOUNT + 1):
+            with suppress(Throttled):
+                count_attempt(email="", address="", device=Device(f"a thief's {number}", former_of=user.id))
+    assert visitor.post(PATH, ANN).status_code == 303
 
 
 def lock_account(app: Flask) -> None:

@@ -76,7 +76,13 @@ def sign_in(
     """
     found = find_credentials(email)
     known = _recognize(device, found)
-    throttle.refuse_throttled(email=email, address=address, device=known)
+    try:
+        throttle.refuse_throttled(email=email, address=address, device=known)
+    except Throttled:
+        if known is None or known.former_of is None:
+            raise
+        known = None  # others share what it is counted by; without its cookie it could try as well
+        throttle.refuse_throttled(email=email, address=address)
     with passwords.take_place():
         counted = _count_attempt(email=email, address=address, device=known, actor=actor)
         matches = _matches(found, password)
