@@ -157,8 +157,8 @@ def find_device() -> services.KnownDevice | None:
 
 
 def remember_device(response: Response, user_id: int, *, epoch: int) -> None:
-    """Give this browser an id for attempts of that person, or keep the one it has had since the last password:
-    who has a copy of an older one uses up that one's attempts alone.
+    """Give this browser an id for attempts of that person, or keep the one of the present epoch: who has a
+    copy of an older one uses up that one's attempts alone.
     """
     found = find_device()
     is_present = found is not None and found.user_id == user_id and found.epoch == epoch
