@@ -554,7 +554,8 @@ def test_wrong_passwords_are_counted_and_stand_in_the_history(
     assert int(blocked.headers["Retry-After"]) > 0
     assert "Too many attempts." in blocked.text
     with app.app_context():
-        kinds = get_session().execute(select(ENTRIES.c.id).where(ENTRIES.c.kind == Kind.SIGN_IN_FAILED.value))
+        failed = select(ENTRIES.c.id).where(ENTRIES.c.kind == Kind.SIGN_IN_FAILED.value)
+        kinds = get_session().execute(failed.order_by(ENTRIES.c.id))
         stories = [get_story(row.id) for row in kinds]
     reasons = [story.facts["reason"] for story in stories]
     assert reasons == [*["current_password"] * MAX_PER_DEVICE, "throttled"]
