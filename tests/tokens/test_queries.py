@@ -116,3 +116,10 @@ def test_one_gets_ones_own(owners: list[User]) -> None:
 def test_a_token_that_is_none_is_said(context: Flask, token_id: int) -> None:
     with pytest.raises(NotFound):
         queries.get_token(token_id)
+
+
+def test_a_token_that_expires_during_a_call_is_no_credential_any_more(owners: list[User]) -> None:
+    token = queries.list_own_tokens(owners[0].id)[0]
+    assert queries.is_token_there(token.id)
+    get_session().execute(update(Token).where(Token.id == token.id).values(expires_at=utc_now()))
+    assert not queries.is_token_there(token.id)

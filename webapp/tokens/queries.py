@@ -156,8 +156,9 @@ def find_revoked(secret: str) -> Refused | None:
 
 
 def is_token_there(token_id: int) -> bool:
-    """Return whether the token was not revoked; of its epoch and end others know."""
-    return get_session().scalar(select(_tokens.id).where(_tokens.id == token_id)) is not None
+    """Return whether the token was not revoked and has not expired; of its epoch others know."""
+    lasting = select(_tokens.id).where(_tokens.id == token_id, _tokens.expires_at > utc_now())
+    return get_session().scalar(lasting) is not None
 
 
 def list_own_tokens(user_id: int) -> Sequence[Token]:
