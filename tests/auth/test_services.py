@@ -464,6 +464,20 @@ def test_a_link_dies_with(app: Flask, make_user: MakeUser, actor: Actor, end: st
             services.use_password_link(token, password=NEW_PASSWORD, address="192.0.2.1", actor=STRANGER)
 
 
+def test_a_link_stays_dead_when_the_e_mail_is_what_it_was(
+    app: Flask, make_user: MakeUser, actor: Actor
+) -> None:
+    user = make_user(email=ANN)
+    with app.app_context():
+        token = make_link(user, actor)
+        for email in ("other@example.org", ANN):
+            user = get_user(user.id)
+            users.update_user(user, version=user.version, email=email, actor=actor)
+        assert get_user(user.id).email == ANN
+        with pytest.raises(NotFound):
+            get_link_owner(token)
+
+
 OWN_CHANGES: dict[str, Callable[[User], object]] = {
     "a new password": change_password,
     "sign out everywhere": lambda user: users.sign_out_everywhere(get_user(user.id), actor=own_actor(user)),

@@ -450,16 +450,21 @@ def create_password_link(user: User, *, actor: Actor) -> tuple[str, datetime]:
     return token, expires_at
 
 
-def carry_link(user: User, before: Bond) -> None:
+def carry_or_end_link(user: User, before: Bond, *, is_own: bool) -> None:
     """An open link outlives what its person's own session changes: else a stolen session could end it in a
     loop, and the reset that is to put it out would never succeed.
+
+    What others change ends it for good: an epoch never comes back, but an e-mail may.
     """
-    carried = update(PasswordLink).where(
+    bound = update(PasswordLink).where(
         PasswordLink.user_id == user.id,
         PasswordLink.epoch == before.epoch,
         PasswordLink.email_key == before.email_key,
     )
-    get_session().execute(carried.values(epoch=user.session_epoch, email_key=user.email_key))
+    if is_own:
+        get_session().execute(bound.values(epoch=user.session_epoch, email_key=user.email_key))
+    elif before.email_key != user.email_key:
+        get_session().execute(bound.values(expires_at=utc_now()))
 
 
 @atomic

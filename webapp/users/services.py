@@ -7,8 +7,8 @@ user who can get in) raises SignInEnded, too: it decides by the actor as they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import inspect, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -275,7 +275,7 @@ def sign_out_everywhere(user: User, *, actor: Actor) -> None:
         actor.require_confirmation(N_("Sign %(name)s out everywhere"), name=user.display_name)
     before = Bond.of(user)
     _set_aside(user, session_epoch=user.session_epoch + 1)
-    _carry_own(user, before, actor)
+    _follow(user, before, is_own=actor.user_id == user.id)
     record(Kind.SIGNED_OUT_EVERYWHERE, actor=actor, subject=about(user))
 
 
@@ -339,22 +339,27 @@ class Bond(NamedTuple):
         return cls(user.session_epoch, user.email_key)
 
 
-_carriers: list[Callable[[User, Bond], None]] = []
+class Follower(Protocol):
+    def __call__(self, user: User, before: Bond, *, is_own: bool) -> None:
+        """The bond of ``user`` was ``before``. ``is_own``: they ended their own sign-ins or changed their own
+        e-mail. A stolen session can do that as well, and must not end by it what colleagues made to put it
+        out.
+        """
 
 
-def on_own_change(carry: Callable[[User, Bond], None]) -> None:
-    """Register what a later feature carries over from the bond before, when a person ends their own sign-ins
-    or changes their own e-mail: a stolen session can do that as well, and must not end by it what colleagues
-    made to put it out.
-    """
-    if carry not in _carriers:
-        _carriers.append(carry)
+_followers: list[Follower] = []
 
 
-def _carry_own(user: User, before: Bond, actor: Actor) -> None:
-    if actor.user_id == user.id and Bond.of(user) != before:
-        for carry in _carriers:
-            carry(user, before)
+def on_new_bond(follow: Follower) -> None:
+    """Register what a later feature does with what is bound to the one before."""
+    if follow not in _followers:
+        _followers.append(follow)
+
+
+def _follow(user: User, before: Bond, *, is_own: bool) -> None:
+    if Bond.of(user) != before:
+        for follow in _followers:
+            follow(user, before, is_own=is_own)
 
 
 def about(person: User | Person) -> Subject:
@@ -377,8 +382,8 @@ def _apply(
         setattr(user, name, value)
     user.updated_at = utc_now()
     get_session().flush()
-    if "role" not in changes:  # which ends what was made under the other one, whoever it is that changes it
-        _carry_own(user, before, actor)
+    # Another role ends what was made under the one before, whoever it is that changes it.
+    _follow(user, before, is_own=actor.user_id == user.id and "role" not in changes)
     record(kind, actor=actor, subject=about(user), changes=told, undoes_id=undoes_id)
     return True
 
